@@ -1,0 +1,75 @@
+"""The command `stunet-perfusion`: one verb a job, one file a verb.
+
+A verb's module is imported only when the verb is called, so that `info` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+
+from stunet_perfusion.errors import StUNetPerfusionError
+
+#: Every verb with the line that `--help` shows for it. The module `stunet_perfusion.cli.<verb>` holds its function.
+VERBS = {
+    "demo": "Make a phantom, lower its dose, predict, and compare: the whole job in one go.",
+    "info": "Say what a series is: frames, timing, bolus, and what is odd about it.",
+    "simulate": "Simulate a series at a lower contrast dose.",
+    "reference": "Compute CBV, CBF and MTT as Verbena does.",
+    "predict": "Predict the CBV map and its uncertainty with a trained network.",
+    "compare": "Score a map against a reference.",
+    "phantom": "Make a digital perfusion phantom with known truth from an anatomy.",
+    "train": "Train a network on phantoms.",
+    "checkpoint": "Say what a checkpoint is: network, parameters, input, training, scores.",
+    "benchmark": "Measure speed on this machine.",
+}
+
+#: Exit status for everything that the user can mend.
+FAILURE = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb and return the exit status: 0, or 2 with one line `error: ...` on the standard error."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _app_for(arguments)(arguments, standalone_mode=False)
+    except StUNetPerfusionError as error:
+        return _refuse(str(error))
+    except typer.TyperException as error:
+        return _refuse(error.format_message() + " Try --help.")
+    except (KeyboardInterrupt, typer.Abort):
+        return _refuse("stopped; nothing was written")
+    return status if isinstance(status, int) else 0
+
+
+def _refuse(sentence: str) -> int:
+    print("error: " + " ".join(sentence.split()), file=sys.stderr)
+    return FAILURE
+
+
+def _app_for(arguments: list[str]) -> typer.Typer:
+    """The command line, with the function of the named verb only; the other verbs are there for `--help`."""
+    app = typer.Typer(
+        name="stunet-perfusion",
+        help="CBV maps from low-dose DSC perfusion MRI with the stU-Net. Research use only: not for diagnosis.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    wanted = next((word for word in arguments if not word.startswith("-")), None)
+    for verb, summary in VERBS.items():
+        if verb == wanted:
+            command = import_module(f"stunet_perfusion.cli.{verb}").command
+            if isinstance(command, typer.Typer):
+                app.add_typer(command, name=verb, help=summary)
+            else:
+                app.command(verb, help=summary + "\n\n" + (command.__doc__ or ""))(command)
+        else:
+            app.command(verb, help=summary)(_unnamed_verb)
+    return app
+
+
+def _unnamed_verb() -> None:
+    """Stands in `--help` for a verb that was not called."""

@@ -1,0 +1,71 @@
+"""Options that mean the same for every verb, and how a verb talks: a progress bar for people, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.progress import Progress, no_progress
+
+Series = Annotated[
+    Path,
+    typer.Argument(metavar="INPUT", help="4-D NIfTI, .nrrd or .seq.nrrd sequence, or DICOM folder"),
+]
+OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="folder for the results")]
+EchoTime = Annotated[
+    float | None, typer.Option("--echo-time", metavar="SECONDS", help="TE; overrides what the file says")
+]
+FrameInterval = Annotated[
+    float | None,
+    typer.Option("--frame-interval", metavar="SECONDS", help="time between frames; overrides what the file says"),
+]
+DropFrames = Annotated[
+    str,
+    typer.Option("--drop-frames", metavar="auto|N", help="first frames to leave out: not yet in steady state"),
+]
+Mask = Annotated[
+    Path | None, typer.Option("--mask", metavar="FILE", help="brain mask; found automatically where not given")
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="seed of everything random")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of text and progress")]
+
+#: What a person reads goes here; only results go to the standard output.
+console = Console(stderr=True)
+
+
+def frames_option(text: str, option: str) -> int | str:
+    """`auto`, or a number of frames.
+
+    :raises InputError: anything else
+    """
+    if text == "auto":
+        return "auto"
+    if text.isdigit():
+        return int(text)
+    raise InputError(option, f"'{text}' is neither a number of frames nor 'auto'", f"write for example {option} 2")
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[Progress]:
+    """A `Progress` that draws a bar on the terminal, or nothing at all where `quiet`."""
+    if quiet:
+        yield no_progress
+        return
+    columns = (TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda fraction, message: bar.update(task, completed=fraction, description=message)
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print a JSON document, and nothing else, to the standard output."""
+    print(json.dumps(document, indent=2, allow_nan=False))
