@@ -27,7 +27,9 @@ def baseline_signal(signal: np.ndarray, baseline_frames: int) -> np.ndarray:
 def concentration(signal: np.ndarray, baseline: np.ndarray, echo_time: float | None) -> np.ndarray:
     """C(t) = -ln(S(t) / S0) / TE, with the conventions of FSL's asl_mfree for voxels that have no logarithm.
 
-    Where S0 is 0 the quotient is taken as 0; where the quotient q is 0 or negative, C = -q / TE.
+    Where S0 is 0 the quotient is taken as 0; where the quotient q is 0 or negative, C = -q / TE. The logarithm is
+    taken in double precision and rounded once, the rest is computed in the signal's type: bit for bit what
+    asl_mfree's pipeline computes from a float32 series.
 
     :param signal: (T, ...)
     :param baseline: (...) S0
@@ -38,7 +40,7 @@ def concentration(signal: np.ndarray, baseline: np.ndarray, echo_time: float | N
     quotient = np.divide(signal, baseline, out=np.zeros_like(signal), where=baseline != 0)
     result = -quotient
     positive = quotient > 0
-    np.log(quotient, out=result, where=positive)
+    np.log(quotient, out=result, where=positive, dtype=np.float64, casting="same_kind")
     np.negative(result, out=result, where=positive)
     result /= echo_time
     return result

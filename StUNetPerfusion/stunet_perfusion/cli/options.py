@@ -56,8 +56,8 @@ def frames_option(text: str, option: str) -> int | str:
 
 @contextmanager
 def progress_bar(quiet: bool) -> Iterator[Progress]:
-    """A `Progress` that draws a bar on the terminal, or nothing at all where `quiet`."""
-    if quiet:
+    """A `Progress` that draws a bar on the terminal, or nothing at all where `quiet` or where there is no terminal."""
+    if quiet or not console.is_terminal:
         yield no_progress
         return
     columns = (TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))

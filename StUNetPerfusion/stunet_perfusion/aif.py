@@ -1,0 +1,241 @@
+"""The arterial input function (AIF): found automatically, from a vessel mask, or from a text file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.cluster.vq import kmeans2
+
+from stunet_perfusion.concentration import baseline_signal, concentration
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.preparation import PreparedSeries
+
+#: Criteria of Mouridsen et al., Magn Reson Med 55:524, 2006.
+AREA_PERCENTILE = 90.0
+IRREGULARITY_PERCENTILE = 75.0
+CLUSTERS = 5
+ROUNDS = 2
+
+#: A cluster of fewer voxels is an accident of noise, unless no larger one exists.
+FEWEST_VOXELS = 3
+
+#: k-means ends in a local optimum; the best of so many starts is taken.
+_STARTS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class ArterialInput:
+    """An arterial input function.
+
+    :param curve: (T,) float64 delta R2* in 1/s, or TE * delta R2* without unit where TE is not known; one value for
+        each frame of the prepared series
+    :param source: where it comes from, for people
+    :param voxels: (Z, Y, X) bool, the voxels that it is the mean of, or None for a curve from a file
+    """
+
+    curve: np.ndarray
+    source: str
+    voxels: np.ndarray | None = None
+
+
+def automatic_aif(prepared: PreparedSeries, baseline_frames: int | None = None, *, seed: int = 0) -> ArterialInput:
+    """Find the AIF by cluster analysis (Mouridsen et al., Magn Reson Med 55:524, 2006).
+
+    Of the brain's voxels those stay whose area under the concentration curve is at or above the 90th percentile;
+    of these, those whose curve of unit area has an irregularity (integral of the squared second derivative) at or
+    below the 75th percentile. k-means with five clusters on the curves of unit area; the cluster whose mean curve
+    has the lowest first moment is clustered once more, and the AIF is the mean concentration of the lowest again.
+
+    :param prepared: (T, Z, Y, X) series with brain mask
+    :param baseline_frames: frames that S0 is the mean of; None takes all before arrival
+    :param seed: of the starts of k-means; the same seed gives the same AIF
+    :raises InputError: no voxel of the brain takes up contrast
+    """
+    baseline_frames = prepared.bolus.arrival if baseline_frames is None else baseline_frames
+    series = prepared.series
+    candidates, curves = _candidates(prepared, baseline_frames)
+    weights = np.gradient(series.times)
+    unit = curves / (weights @ curves)
+    irregularity = weights[1:-1] @ np.diff(unit, 2, axis=0) ** 2
+    smooth = np.flatnonzero(irregularity <= np.percentile(irregularity, IRREGULARITY_PERCENTILE))
+    for _ in range(ROUNDS):
+        smooth = smooth[_earliest_cluster(unit[:, smooth].T, series.times, weights, seed)]
+    voxels = np.zeros(series.grid.shape, dtype=bool)
+    voxels.flat[candidates[smooth]] = True
+    curve = curves[:, smooth].mean(axis=1, dtype=np.float64)
+    return ArterialInput(curve, f"automatic, mean of {len(smooth)} voxels", voxels)
+
+
+def aif_from_vessels(
+    prepared: PreparedSeries, vessel_mask: np.ndarray, baseline_frames: int | None = None
+) -> ArterialInput:
+    """The mean concentration inside a vessel mask.
+
+    Each voxel's signal is turned into concentration first and the concentrations are averaged, so that a voxel
+    counts by its contrast and not by its brightness. Voxels without baseline signal are left out.
+
+    :param vessel_mask: (Z, Y, X) bool
+    :param baseline_frames: frames that S0 is the mean of; None takes all before arrival
+    :raises InputError: a mask of another shape, without usable voxels, or without a bolus in it
+    """
+    baseline_frames = prepared.bolus.arrival if baseline_frames is None else baseline_frames
+    series = prepared.series
+    if vessel_mask.shape != series.grid.shape:
+        raise InputError(
+            "vessel mask",
+            f"has {vessel_mask.shape} voxels (slices, rows, columns), and the series has {series.grid.shape}",
+            "give a mask on the grid of the series",
+        )
+    total, used = np.zeros(series.frames), np.zeros(series.grid.shape, dtype=bool)
+    for z in np.flatnonzero(vessel_mask.any(axis=(1, 2))):
+        signal = series.signal[:, z][:, vessel_mask[z]]
+        usable = baseline_signal(signal, baseline_frames) > 0
+        total += _concentration(signal[:, usable], baseline_frames, series.echo_time).sum(axis=1, dtype=np.float64)
+        used[z][vessel_mask[z]] = usable
+    count = np.count_nonzero(used)
+    if not count:
+        raise InputError("vessel mask", "has no voxel with signal", "mark voxels inside arteries")
+    curve = _checked_curve(total / count, "vessel mask")
+    return ArterialInput(curve, f"vessel mask, mean of {count} voxels", used)
+
+
+def aif_from_file(
+    path: str | Path, prepared: PreparedSeries, is_signal: bool = False, baseline_frames: int | None = None
+) -> ArterialInput:
+    """An AIF from a text file with one value a line and frame.
+
+    Empty lines and lines that begin with # are passed over. The file may count the frames with or without the first
+    ones that were left out as not in steady state.
+
+    :param path: delta R2* in 1/s, or the signal
+    :param is_signal: the values are the MR signal, and are turned into concentration as the voxels are
+    :param baseline_frames: frames that S0 is the mean of; None takes all before arrival
+    :raises InputError: no such file, a line that is no number, a number of lines that is not the number of frames,
+        values that cannot be an AIF, or delta R2* in 1/s for a series whose TE is not known
+    """
+    path = Path(path)
+    baseline_frames = prepared.bolus.arrival if baseline_frames is None else baseline_frames
+    series, dropped = prepared.series, prepared.dropped_frames
+    if not is_signal and series.echo_time is None:
+        raise InputError(
+            path.name,
+            f"holds delta R2* in 1/s, and the tissue of {series.name} cannot be had in that unit without its TE",
+            "give --echo-time SECONDS, or an arterial signal with --aif-is-signal",
+        )
+    values = _read_numbers(path)
+    if len(values) == series.frames + dropped:
+        values = values[dropped:]
+    elif len(values) != series.frames:
+        frames = f"{series.frames}" if not dropped else f"{series.frames + dropped} ({series.frames} steady)"
+        raise InputError(
+            path.name,
+            f"has {len(values)} values, and {series.name} has {frames} frames",
+            "give one value a line for each frame",
+        )
+    if is_signal:
+        if (values <= 0).any():
+            raise InputError(path.name, "has signal values that are not positive", "give the arterial MR signal")
+        values = _concentration(values, baseline_frames, series.echo_time)
+    elif abs(values[: prepared.bolus.arrival].mean()) > 0.5 * np.abs(values).max():
+        raise InputError(
+            path.name,
+            "does not begin near zero as delta R2* does before the bolus",
+            "give --aif-is-signal where these values are the signal",
+        )
+    return ArterialInput(_checked_curve(values, path.name), f"file {path.name}")
+
+
+def _read_numbers(path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise InputError(path, "does not exist or is no file", "give a text file with one value a line")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(path, "cannot be read as text", "give a text file with one value a line") from error
+    values = []
+    for number, line in enumerate(lines, start=1):
+        word = line.strip()
+        if not word or word.startswith("#"):
+            continue
+        try:
+            values.append(float(word))
+        except ValueError:
+            values.append(np.nan)
+        if not np.isfinite(values[-1]):
+            raise InputError(
+                path.name, f"line {number} is no number: '{word[:40]}'", "give one value a line for each frame"
+            )
+    return np.array(values, dtype=np.float64)
+
+
+def _concentration(signal: np.ndarray, baseline_frames: int, echo_time: float | None) -> np.ndarray:
+    return concentration(signal, baseline_signal(signal, baseline_frames), echo_time)
+
+
+def _checked_curve(curve: np.ndarray, subject: str) -> np.ndarray:
+    if not curve.sum() > 0:
+        raise InputError(
+            subject, "gives an AIF whose area is not positive, so no contrast passes", "choose other arteries"
+        )
+    return curve
+
+
+def _candidates(prepared: PreparedSeries, baseline_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Brain voxels with a large area under the curve: (n,) flat voxel indices and (T, n) float32 concentrations.
+
+    Goes through the slices twice, for the areas and for the curves, so that never all concentrations exist at once.
+    """
+    series, brain = prepared.series, prepared.brain
+    weights = np.gradient(series.times).astype(np.float32)
+    areas = np.full(series.grid.shape, -np.inf, dtype=np.float32)
+    for z in np.flatnonzero(brain.any(axis=(1, 2))):
+        signal = series.signal[:, z][:, brain[z]]
+        area = weights @ _concentration(signal, baseline_frames, series.echo_time)
+        # A signal that reaches zero has no logarithm: such a voxel has no curve worth clustering.
+        areas[z][brain[z]] = np.where((signal > 0).all(axis=0), area, -np.inf)
+    finite = areas[np.isfinite(areas)]
+    least = np.percentile(finite, AREA_PERCENTILE) if len(finite) else 0.0
+    if not least > 0:
+        raise InputError(
+            series.name,
+            "has hardly a voxel in the brain that takes up contrast, so no AIF is found",
+            "check the brain mask, or give the AIF with --vessels MASK or --aif FILE",
+        )
+    chosen = areas >= least
+    curves = [
+        _concentration(series.signal[:, z][:, chosen[z]], baseline_frames, series.echo_time)
+        for z in np.flatnonzero(chosen.any(axis=(1, 2)))
+    ]
+    return np.flatnonzero(chosen), np.concatenate(curves, axis=1)
+
+
+def _earliest_cluster(unit: np.ndarray, times: np.ndarray, weights: np.ndarray, seed: int) -> np.ndarray:
+    """Indices of the curves in the cluster whose mean curve has the lowest first moment.
+
+    :param unit: (n, T) curves of unit area
+    """
+    distinct = len(np.unique(unit, axis=0))
+    clusters = min(CLUSTERS, distinct, max(len(unit) // FEWEST_VOXELS, 1))
+    if clusters < 2:
+        return np.arange(len(unit))
+    labels = _best_clustering(unit.astype(np.float64), clusters, seed)
+    sizes = np.bincount(labels, minlength=clusters)
+    fewest = FEWEST_VOXELS if (sizes >= FEWEST_VOXELS).any() else 1
+    moments = np.full(clusters, np.inf)
+    for cluster in np.flatnonzero(sizes >= fewest):
+        moments[cluster] = (weights * times) @ unit[labels == cluster].mean(axis=0)
+    return np.flatnonzero(labels == np.argmin(moments))
+
+
+def _best_clustering(points: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+    """(n,) labels of the k-means clustering with the smallest sum of squares among several starts."""
+    generator = np.random.default_rng(seed)
+    best, smallest = np.zeros(len(points), dtype=int), np.inf
+    for _ in range(_STARTS):
+        centers, labels = kmeans2(points, clusters, iter=30, minit="++", seed=generator)
+        squares = float(((points - centers[labels]) ** 2).sum())
+        if squares < smallest:
+            best, smallest = labels, squares
+    return best

@@ -1,0 +1,45 @@
+"""`stunet-perfusion phantom`: a digital head with known perfusion, scanned in software at three doses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stunet_perfusion.cli import options
+from stunet_perfusion.phantom import anatomy_from_labels, make_phantom, mni_anatomy, tumor_from_file
+from stunet_perfusion.phantom.files import summary, write_phantom
+from stunet_perfusion.progress import part_of
+
+
+def command(
+    anatomy: Annotated[
+        str, typer.Option("--anatomy", metavar="LABELS|mni", help="FreeSurfer label map, or the MNI152 head of nilearn")
+    ],
+    output: options.OutputFolder,
+    tumor: Annotated[
+        str, typer.Option("--tumor", metavar="MASK|random|none", help="tumor mask, an invented tumor, or none")
+    ] = "random",
+    seed: options.Seed = 0,
+    json: options.Json = False,
+) -> None:
+    """Writes dsc.nii.gz and the same head at half and quarter dose with fresh noise, its true CBV, CBF and MTT, masks
+    of brain, tumor, normal-appearing white matter and arteries, and the AIF.
+    """
+    with options.progress_bar(quiet=json) as progress:
+        progress(0.0, "Reading the anatomy")
+        head = mni_anatomy() if anatomy.lower() == "mni" else anatomy_from_labels(anatomy)
+        lump = None if tumor == "none" else tumor if tumor == "random" else tumor_from_file(tumor, head, seed)
+        progress(0.1, "Making the phantom")
+        phantom = make_phantom(head, tumor=lump, seed=seed)
+        files = write_phantom(output, phantom, progress=part_of(progress, 0.2, 1.0))
+    report = {"anatomy": head.name, "output": str(output), "files": files, "seed": seed} | summary(phantom)
+    if json:
+        options.print_json(report)
+        return
+    ratio = report["tumor_nrcbv"]
+    options.console.print(
+        f"A head of {report['brain_ml']:.0f} ml, gray over white matter CBV {report['grey_to_white_cbv']:.2f}"
+        + (f", tumor {report['tumor_ml']:.0f} ml at {ratio:.1f} times white matter." if ratio else ", no tumor.")
+    )
+    options.console.print(f"Wrote {len(files)} files to {output}. Research use only: not for diagnosis.")

@@ -1,0 +1,83 @@
+"""`stunet-perfusion simulate`: a series as it would be at a lower contrast dose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stunet_perfusion.cli import options
+from stunet_perfusion.dose import METHODS, check_dose, simulate_dose
+from stunet_perfusion.preparation import prepare
+from stunet_perfusion.progress import part_of
+from stunet_perfusion.reading import read_mask, read_series
+from stunet_perfusion.writing import write_series
+
+
+def command(
+    series_path: options.Series,
+    dose: Annotated[float, typer.Option("--dose", metavar="D", help="share of the dose that is kept, in (0, 1]")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="low-dose series: .nii.gz, .nii or .seq.nrrd")
+    ],
+    method: Annotated[
+        str, typer.Option("--method", metavar="|".join(METHODS), help="the paper's equation 1, or with the right noise")
+    ] = "equation1",
+    window: Annotated[
+        int, typer.Option("--window", metavar="N", help="frames of equation 1's moving average, odd")
+    ] = 5,
+    seed: options.Seed = 0,
+    mask_path: options.Mask = None,
+    drop_frames: options.DropFrames = "auto",
+    echo_time: options.EchoTime = None,
+    frame_interval: options.FrameInterval = None,
+    json: options.Json = False,
+) -> None:
+    """All frames of the input are written, with their times and TE. Frames that are not yet in steady state hold no
+    contrast and pass unchanged.
+    """
+    check_dose(dose, method, window)
+    frames_to_drop = options.frames_option(drop_frames, "--drop-frames")
+    with options.progress_bar(quiet=json) as progress:
+        series = read_series(
+            series_path, echo_time=echo_time, frame_interval=frame_interval, progress=part_of(progress, 0, 0.4)
+        )
+        mask, mask_notes = (None, ()) if mask_path is None else read_mask(mask_path, series.grid)
+        prepared = prepare(series, mask=mask, drop_frames=frames_to_drop)
+        # The steady frames share the memory of the series: written over, they are the low-dose series with its
+        # unsteady frames in front.
+        simulated = simulate_dose(
+            prepared.series,
+            prepared.bolus.arrival,
+            dose,
+            method,
+            seed,
+            window,
+            in_place=True,
+            progress=part_of(progress, 0.4, 0.7),
+        )
+        progress(0.7, "Writing the series")
+        write_series(output, series)
+    notes = [*simulated.notes, *mask_notes]
+    if json:
+        options.print_json(
+            {
+                "input": str(series_path),
+                "output": str(output),
+                "dose": dose,
+                "method": method,
+                "seed": seed if method == "noise-matched" else None,
+                "window": window if method == "equation1" else None,
+                "frames": series.frames,
+                "dropped_frames": prepared.dropped_frames,
+                "baseline_frames": prepared.bolus.arrival,
+                "arrival_frame": prepared.dropped_frames + prepared.bolus.arrival,
+                "peak_frame": prepared.dropped_frames + prepared.bolus.peak,
+                "notes": notes,
+            }
+        )
+        return
+    for note in notes:
+        options.console.print(note)
+    options.console.print(f"Wrote {output}. Research use only: not for diagnosis.")

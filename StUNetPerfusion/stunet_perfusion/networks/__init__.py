@@ -1,0 +1,45 @@
+"""The three networks that predict CBV: the paper's stU-Net, and those of Hess and Ulas that it is compared with.
+
+All take strips (N, T, Y, X) of the standardized signal and return strips (N, Y, X) of the standardized CBV map.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.networks.hess import Hess
+from stunet_perfusion.networks.stunet import StUNet
+from stunet_perfusion.networks.ulas import Ulas
+
+NETWORKS: dict[str, type[StUNet] | type[Hess] | type[Ulas]] = {"stunet": StUNet, "hess": Hess, "ulas": Ulas}
+
+
+class CbvNetwork(Protocol):
+    """What every network offers besides being a `torch.nn.Module`."""
+
+    row_step: int
+    row_reach: int
+
+    def __call__(self, strips: torch.Tensor) -> torch.Tensor: ...
+
+    def check_strip(self, frames: int, rows: int, columns: int) -> None: ...
+
+
+def build_network(name: str, arguments: dict[str, Any]) -> StUNet | Hess | Ulas:
+    """A network with random weights.
+
+    :param name: `stunet`, `hess` or `ulas`
+    :param arguments: what its class takes
+    :raises InputError: an unknown name, or arguments that the network does not have
+    """
+    if name not in NETWORKS:
+        raise InputError("network", f"'{name}' is not known", f"choose one of {', '.join(NETWORKS)}")
+    try:
+        return NETWORKS[name](**arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            "network", f"{name} cannot be built from {arguments} ({error})", "check its arguments"
+        ) from None

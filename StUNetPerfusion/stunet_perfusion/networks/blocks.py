@@ -1,0 +1,38 @@
+"""The two building blocks that the three networks share."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from stunet_perfusion.errors import InputError
+
+
+class Convolution(nn.Sequential):
+    """A convolution, batch normalization and ReLU. The convolution's bias would be redundant and is left out.
+
+    :param convolution: the layer class, such as `nn.Conv3d`
+    :param arguments: what that class takes: channels in, channels out, kernel, ...
+    """
+
+    def __init__(self, convolution: type[nn.Module], *arguments: object, **options: object) -> None:
+        layer = convolution(*arguments, bias=False, **options)
+        normalization = nn.BatchNorm3d if isinstance(layer, nn.Conv3d) else nn.BatchNorm2d
+        super().__init__(layer, normalization(layer.out_channels), nn.ReLU(inplace=True))
+
+
+def maximum_over_time(features: torch.Tensor) -> torch.Tensor:
+    """(N, C, T, Y, X) -> (N, C, Y, X): the paper's skip connections, which take time out by a maximum."""
+    return features.amax(dim=2)
+
+
+def check_multiple(what: str, number: int, step: int, network: str) -> None:
+    """Refuse a strip that the network's reductions do not divide.
+
+    :raises InputError: `number` is not a positive multiple of `step`
+    """
+    if number <= 0 or number % step:
+        nearest = max(step, round(number / step) * step)
+        raise InputError(
+            network, f"a strip of {number} {what} does not fit its reductions by {step}", f"use {nearest} {what}"
+        )

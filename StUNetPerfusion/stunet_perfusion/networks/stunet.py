@@ -1,0 +1,106 @@
+"""The stU-Net: a 3-D encoder over rows, columns and time, and a 2-D decoder (the paper, section 3 and Fig. 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from stunet_perfusion.networks.blocks import Convolution, check_multiple, maximum_over_time
+
+#: The paper's kernels, written (time, rows, columns). A reduction's stride is its kernel.
+ENCODER_KERNEL = (7, 3, 3)
+REDUCTION = (4, 2, 2)
+DECODER_KERNEL = 5
+EXPANSION = 2
+
+
+class StUNet(nn.Module):
+    """Predicts strips of a CBV map from strips of a DSC series.
+
+    Each level of the encoder convolves 3x3x7 and reduces 2x2x4, until one frame is left of 64. Each level of the
+    decoder expands 2x2, joins the encoder's features of that level (their maximum over time) and convolves 5x5.
+
+    :param widths: channels of the levels, finest first; the paper leaves them open
+    :param convolutions: convolutions a level, in the encoder and in the decoder
+    """
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128), convolutions: int = 1) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        self.convolutions = convolutions
+        finer_to_coarser = list(zip(self.widths, self.widths[1:], strict=False))
+
+        self.encoder = nn.ModuleList([self._encoder_level(1, self.widths[0])])
+        self.encoder.extend(self._encoder_level(width, width) for width in self.widths[1:])
+        self.reductions = nn.ModuleList(
+            Convolution(nn.Conv3d, finer, coarser, REDUCTION, stride=REDUCTION) for finer, coarser in finer_to_coarser
+        )
+        self.expansions = nn.ModuleList(
+            Convolution(nn.ConvTranspose2d, coarser, finer, EXPANSION, stride=EXPANSION)
+            for finer, coarser in finer_to_coarser
+        )
+        self.decoder = nn.ModuleList(self._decoder_level(2 * finer, finer) for finer, _ in finer_to_coarser)
+        self.head = nn.Conv2d(self.widths[0], 1, 1)
+
+    def forward(self, strips: torch.Tensor) -> torch.Tensor:
+        """:param strips: (N, T, Y, X) standardized signal
+        :returns: (N, Y, X) standardized CBV
+        """
+        features = self.encoder[0](strips.unsqueeze(1))
+        skips = []
+        for reduction, level in zip(self.reductions, self.encoder[1:], strict=True):
+            skips.append(maximum_over_time(features))
+            features = level(reduction(features))
+        features = maximum_over_time(features)
+        for expansion, level, skip in reversed(list(zip(self.expansions, self.decoder, skips, strict=True))):
+            features = level(torch.cat([expansion(features), skip], dim=1))
+        return self.head(features).squeeze(1)
+
+    def check_strip(self, frames: int, rows: int, columns: int) -> None:
+        """Refuse strips that the reductions do not divide.
+
+        :raises InputError: frames no multiple of 4 per reduction, rows or columns none of 2 per reduction
+        """
+        reductions = len(self.reductions)
+        check_multiple("frames", frames, REDUCTION[0] ** reductions, "stU-Net")
+        check_multiple("rows", rows, self.row_step, "stU-Net")
+        check_multiple("columns", columns, REDUCTION[2] ** reductions, "stU-Net")
+
+    @property
+    def row_step(self) -> int:
+        """Two strips whose first rows are this many rows apart see the same pairing of rows in every reduction."""
+        return REDUCTION[1] ** len(self.reductions)
+
+    @property
+    def row_reach(self) -> int:
+        """Rows beyond an output row, on either side, that can change it; a multiple of `row_step`."""
+        encoder, decoder = (ENCODER_KERNEL[1] // 2) * self.convolutions, (DECODER_KERNEL // 2) * self.convolutions
+        levels = range(len(self.widths))
+        reach = sum(encoder * 2**level for level in levels) + sum(decoder * 2**level for level in levels[:-1])
+        # The pairing of rows in the reductions looks up to row_step - 1 rows further.
+        reach += self.row_step - 1
+        return -(-reach // self.row_step) * self.row_step
+
+    def _encoder_level(self, channels: int, width: int) -> nn.Sequential:
+        padding = tuple(size // 2 for size in ENCODER_KERNEL)
+        return nn.Sequential(
+            *(
+                Convolution(nn.Conv3d, channels if first else width, width, ENCODER_KERNEL, padding=padding)
+                for first in _first_of(self.convolutions)
+            )
+        )
+
+    def _decoder_level(self, channels: int, width: int) -> nn.Sequential:
+        return nn.Sequential(
+            *(
+                Convolution(nn.Conv2d, channels if first else width, width, DECODER_KERNEL, padding=DECODER_KERNEL // 2)
+                for first in _first_of(self.convolutions)
+            )
+        )
+
+
+def _first_of(count: int) -> list[bool]:
+    """True, False, False, ...: the first convolution of a level is the one that changes the channels."""
+    return [index == 0 for index in range(count)]

@@ -1,0 +1,110 @@
+"""One case, end to end: a prepared series and a checkpoint in, a CBV map with its uncertainty out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from stunet_perfusion.checkpoint import Checkpoint
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.preparation import PreparedSeries
+from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress
+from stunet_perfusion.standardize import (
+    CbvScale,
+    out_of_box,
+    plan_standardization,
+    recover_scale,
+    standardize_slice,
+)
+from stunet_perfusion.strips import StripAverage, predict_slice
+
+
+@dataclass(frozen=True, eq=False)
+class CbvMap:
+    """A predicted map, on the grid of the series; 0 outside the box around the brain.
+
+    :param cbv: (Z, Y, X) float32, relative CBV with a true zero, in the unit of the closed form it was scaled by
+    :param standardized: (Z, Y, X) float32, the network's z-scores
+    :param uncertainty: (Z, Y, X) float32, spread over the strips that cover a pixel, in the unit of `cbv`. It tells
+        where the network contradicts itself; it is not a confidence interval.
+    :param scale: how z-scores became blood volume
+    """
+
+    cbv: np.ndarray
+    standardized: np.ndarray
+    uncertainty: np.ndarray
+    scale: CbvScale
+
+
+def predict_standardized(
+    prepared: PreparedSeries,
+    checkpoint: Checkpoint,
+    *,
+    stride: int = 1,
+    batch: int = 8,
+    device: str = "cpu",
+    progress: Progress = no_progress,
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> StripAverage:
+    """What the network itself says: z-scores and their spread over strips, on the grid of the series.
+
+    :param stride: rows from one strip to the next; 1 is the paper's
+    :param batch: strips at a time
+    :param device: `cpu`, `cuda:0`, `mps`, as torch names it
+    :returns: mean and spread, both (Z, Y, X) float32, 0 outside the box around the brain
+    :raises InputError: strips that do not fit, or a device without enough memory
+    """
+    expected = checkpoint.info.input
+    plan = plan_standardization(prepared, expected.frames, expected.size)
+    network = checkpoint.network.to(device)
+    shape = prepared.brain.shape
+    mean, spread = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    with_brain = np.flatnonzero(prepared.brain.any(axis=(1, 2)))
+    for done, z in enumerate(with_brain):
+        progress(done / len(with_brain), f"Predicting slice {z + 1} of {shape[0]}")
+        frames = standardize_slice(plan, prepared.series.signal[:, z])
+        rule = checkpoint.info.strip
+        try:
+            average = predict_slice(
+                network, frames, rule, stride, batch=batch, device=device, check_cancelled=check_cancelled
+            )
+        except torch.OutOfMemoryError:
+            fact = f"has not enough memory for {batch} strips at a time"
+            raise InputError(f"device {device}", fact, "choose the CPU") from None
+        mean[z] = out_of_box(plan.box, average.mean, shape[1:])
+        spread[z] = out_of_box(plan.box, average.spread, shape[1:])
+    progress(1.0, "Predicted")
+    return StripAverage(mean, spread)
+
+
+def to_blood_volume(prepared: PreparedSeries, predicted: StripAverage, closed_form: np.ndarray) -> CbvMap:
+    """Give a prediction its physical scale and its zero, from the closed form of the same series.
+
+    :param predicted: z-scores and their spread, (Z, Y, X)
+    :param closed_form: (Z, Y, X) CBV by sum C / sum C_aif with a mean baseline, any unit
+    :raises InputError: the prediction does not follow the closed form at all
+    """
+    scale = recover_scale(predicted.mean, closed_form, prepared.brain)
+    # What no strip has predicted is exactly 0, and stays without blood rather than at the brain's mean.
+    cbv = np.where(predicted.mean != 0, scale.to_blood_volume(predicted.mean), np.float32(0))
+    return CbvMap(cbv, predicted.mean, (predicted.spread * scale.sd).astype(np.float32), scale)
+
+
+def choose_device(name: str = "auto") -> str:
+    """The device to compute on.
+
+    :param name: `auto` takes the first GPU, else Apple's, else the CPU; anything else is taken as torch names it
+    :raises InputError: a device that is not there
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return "cuda:0"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError("--device", f"'{name}' cannot be used ({reason})", "use --device cpu") from None
+    return name

@@ -1,0 +1,106 @@
+"""NIfTI-1 and NIfTI-2, `.nii` and `.nii.gz`."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.progress import Progress
+from stunet_perfusion.reading.recording import Recording, empty_signal
+from stunet_perfusion.reading.stream import Encoding, fill_frames, readable
+from stunet_perfusion.reading.timing import seconds_in, unknown_unit
+from stunet_perfusion.series import Grid
+
+#: What software writes as the frame interval where it does not know it.
+_PLACEHOLDER_INTERVAL = 1.0
+
+
+def open_nifti(path: Path) -> Recording:
+    """Read the header of a volume (one frame) or a series.
+
+    :raises InputError: no NIfTI file, or one that holds no volume or series of plain numbers
+    """
+    image = _header(path)
+    shape = image.shape
+    while len(shape) > 4 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) not in (3, 4) or min(shape) < 1:
+        raise InputError(
+            path.name, f"has {len(shape)} dimensions ({_by(shape)})", "give a series of x, y, z and time, or a volume"
+        )
+    dtype = image.dataobj.dtype
+    if dtype.kind not in "iuf":
+        raise InputError(path.name, f"holds {dtype} voxels, not plain numbers", "export it as a magnitude image")
+    grid = Grid(shape[2::-1], np.asarray(image.affine, dtype=float))
+    if not np.isfinite(grid.ijk_to_ras).all() or abs(np.linalg.det(grid.ijk_to_ras[:3, :3])) < 1e-9:
+        raise InputError(path.name, "has a geometry that is not invertible", "export or convert it again")
+    frames = shape[3] if len(shape) == 4 else 1
+    times, notes = _times(image.header, frames)
+    encoding = Encoding(dtype, float(image.dataobj.slope), float(image.dataobj.inter))
+    offset = int(image.dataobj.offset)
+
+    def load(progress: Progress) -> np.ndarray:
+        signal = empty_signal(path.name, frames, grid)
+        with readable(path.name), _open(path) as stream:
+            stream.seek(offset)
+            fill_frames(signal, stream, encoding, path.name, progress)
+        return signal
+
+    return Recording(frames, grid, times, None, notes + _geometry_notes(image.header), load)
+
+
+def _header(path: Path) -> nibabel.Nifti1Image:
+    try:
+        with readable(path.name):
+            image = nibabel.load(path)
+    except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError, ValueError) as error:
+        if isinstance(error, InputError) and "ends before" in error.fact:
+            raise
+        raise InputError(
+            path.name, "is not a NIfTI file, whatever its name says", "give a NIfTI file, or export it again"
+        ) from error
+    if not isinstance(image, nibabel.Nifti1Image):
+        raise InputError(path.name, "is not a NIfTI file, whatever its name says", "convert it to NIfTI")
+    return image
+
+
+def _open(path: Path):
+    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else open(path, "rb")
+
+
+def _times(header: nibabel.Nifti1Header, frames: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """(T,) seconds and notes; None where the header does not say."""
+    interval = float(header["pixdim"][4])
+    start = float(header["toffset"])
+    unit = header.get_xyzt_units()[1]
+    if frames < 2 or not (np.isfinite(interval) and interval > 0):
+        return None, ()
+    seconds, notes = seconds_in(unit), ()
+    if seconds is None:
+        if unit != "unknown" or interval == _PLACEHOLDER_INTERVAL:
+            return None, ()
+        seconds, note = unknown_unit(interval)
+        notes = (note,)
+    # The header holds 32-bit numbers; 1.4 s must not become 1.399999976 s.
+    interval = float(np.format_float_positional(np.float32(interval))) * seconds
+    start = start * seconds if np.isfinite(start) else 0.0
+    return start + np.arange(frames) * interval, notes
+
+
+def _geometry_notes(header: nibabel.Nifti1Header) -> tuple[str, ...]:
+    if header["sform_code"] == 0 and header["qform_code"] == 0:
+        return ("The file does not say where its voxels are in the patient; left and right may be swapped.",)
+    if header["sform_code"] and header["qform_code"]:
+        corners = np.array([[0, 0, 0, 1], [*(np.array(header.get_data_shape()[:3]) - 1), 1]], dtype=float).T
+        apart = np.abs((header.get_sform() - header.get_qform()) @ corners).max()
+        if apart > 1:
+            return (f"The file's two geometries (sform, qform) are up to {apart:.0f} mm apart; its sform is used.",)
+    return ()
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,130 @@
+"""Reference maps of a series: CBV, CBF and MTT as `verbena -modelfree` defines them, slice by slice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stunet_perfusion.concentration import baseline_signal, concentration
+from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress
+from stunet_perfusion.reference.circulant import checked_aif
+from stunet_perfusion.reference.deconvolution import oscillation_index_cbf
+from stunet_perfusion.series import DscSeries
+
+#: Share of red cells in the blood of large vessels and of capillaries, and density of the brain in g/ml. The contrast
+#: agent is in the plasma only. From the T1 bookend method, as in PMC3121008.
+HEMATOCRIT_LARGE, HEMATOCRIT_SMALL = 0.45, 0.25
+BRAIN_DENSITY = 1.04
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceMaps:
+    """Maps on the grid of the series.
+
+    :param cbv: (Z, Y, X) float32, fraction (or ml/100 g where absolute), in all voxels; may be negative
+    :param cbf: (Z, Y, X) float32, 1/s (or ml/100 g/min where absolute), 0 outside the mask
+    :param mtt: (Z, Y, X) float32, seconds, 0 where CBF is 0
+    """
+
+    cbv: np.ndarray
+    cbf: np.ndarray
+    mtt: np.ndarray
+
+
+def reference_cbv(
+    series: DscSeries, baseline_frames: int, aif_curve: np.ndarray, progress: Progress = no_progress
+) -> np.ndarray:
+    """CBV = sum_t C / sum_t C_aif over all frames. No deconvolution is involved, and negative values are kept.
+
+    :param series: steady frames only
+    :param baseline_frames: frames that S0 is the mean of
+    :param aif_curve: (T,) delta R2* of the artery, in 1/s where the series knows its TE, else TE * delta R2*
+    :returns: (Z, Y, X) float32, fraction; 0 where the curve has no number
+    :raises InputError: an AIF without positive area or of another length
+    """
+    aif = checked_aif(aif_curve, series.frames)
+    cbv = np.empty(series.grid.shape, dtype=np.float32)
+    for z in range(len(cbv)):
+        progress(z / len(cbv), f"CBV of slice {z + 1} of {len(cbv)}")
+        cbv[z] = blood_volume(_slice_concentration(series, baseline_frames, z), aif)
+    return cbv
+
+
+def reference_maps(
+    series: DscSeries,
+    baseline_frames: int,
+    aif_curve: np.ndarray,
+    mask: np.ndarray,
+    *,
+    workers: int | None = None,
+    progress: Progress = no_progress,
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> ReferenceMaps:
+    """CBV of all voxels, CBF and MTT of those in the mask.
+
+    Deviates from Verbena in two kinds of voxels: one with NaN or infinite signal is 0 in all maps (Verbena: CBV
+    NaN), and CBF is truncated in the Fourier basis, which does not depend on the LAPACK.
+
+    :param series: steady frames only, evenly spaced
+    :param baseline_frames: frames that S0 is the mean of
+    :param aif_curve: (T,) delta R2* of the artery, in 1/s where the series knows its TE, else TE * delta R2*
+    :param mask: (Z, Y, X) bool, where CBF is wanted
+    :param workers: threads; None takes one for each processor
+    :raises InputError: an AIF without positive area or of another length
+    """
+    aif = checked_aif(aif_curve, series.frames)
+    shape = series.grid.shape
+    cbv, cbf = np.empty(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+    for z in range(shape[0]):
+        check_cancelled()
+        progress(z / shape[0], f"Deconvolving slice {z + 1} of {shape[0]}")
+        curves = _slice_concentration(series, baseline_frames, z)
+        cbv[z] = blood_volume(curves, aif)
+        if mask[z].any():
+            cbf[z, mask[z]] = _finite(oscillation_index_cbf(curves[:, mask[z]], aif, series.frame_interval, workers))
+    return ReferenceMaps(cbv, cbf, transit_time(cbv, cbf))
+
+
+def blood_volume(curves: np.ndarray, aif: np.ndarray) -> np.ndarray:
+    """CBV = sum_t C / sum_t C_aif.
+
+    The sums run in double precision and are rounded to the curves' type as means, which is where the original rounds:
+    from the same concentrations the result is the same to the last bit.
+
+    :param curves: (T, ...) delta R2*
+    :param aif: (T,) delta R2* of the artery
+    :returns: (...) fraction, in the curves' floating type; 0 where it is not a finite number
+    """
+    frames = curves.dtype.type(len(aif))
+    with np.errstate(invalid="ignore", over="ignore"):
+        tissue = curves.mean(axis=0, dtype=np.float64).astype(curves.dtype) * frames
+        artery = aif.astype(curves.dtype).mean(dtype=np.float64).astype(curves.dtype) * frames
+        return _finite(tissue / artery)
+
+
+def transit_time(cbv: np.ndarray, cbf: np.ndarray) -> np.ndarray:
+    """MTT = CBV / CBF in seconds, by the central volume theorem; 0 where CBF is 0."""
+    return np.divide(cbv, cbf, out=np.zeros_like(cbv), where=cbf != 0)
+
+
+def absolute_maps(maps: ReferenceMaps) -> ReferenceMaps:
+    """The maps in ml/100 g, ml/100 g/min and seconds.
+
+    CBV * 100 * k_H / rho and CBF * 6000 * k_H / rho with k_H = (1 - Hct_large) / (1 - Hct_small). It is as absolute as
+    the AIF: partial volume in the artery scales both.
+
+    :param maps: CBV as fraction, CBF in 1/s
+    """
+    factor = (1 - HEMATOCRIT_LARGE) / (1 - HEMATOCRIT_SMALL) / BRAIN_DENSITY
+    return ReferenceMaps(maps.cbv * np.float32(100 * factor), maps.cbf * np.float32(6000 * factor), maps.mtt)
+
+
+def _slice_concentration(series: DscSeries, baseline_frames: int, z: int) -> np.ndarray:
+    """(T, Y, X) delta R2* of one slice."""
+    signal = series.signal[:, z]
+    return concentration(signal, baseline_signal(signal, baseline_frames), series.echo_time)
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)

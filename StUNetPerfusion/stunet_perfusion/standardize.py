@@ -1,0 +1,241 @@
+"""The paper's pre-processing (section 4.2), and the way back to the patient's grid and to blood volume.
+
+Forward: the frames around the bolus, the square box around the brain resampled to 256 x 256, the signal as a z-score
+of the brain's first five steady frames, the CBV map as a z-score of the brain's CBV, both clipped to [-5, 5].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.preparation import PreparedSeries
+from stunet_perfusion.series import Grid
+
+#: Z-scores beyond these limits are cut.
+CLIP = 5.0
+
+#: The paper takes the signal's statistics from this many frames, the first of the (steady) series.
+STATISTICS_FRAMES = 5
+
+#: Steady frames that the window keeps before the bolus arrives, where the series has them.
+FRAMES_BEFORE_ARRIVAL = 16
+
+#: Z-scores this close to the clipping limits no longer follow the blood volume.
+NEAR_CLIP = 0.9 * CLIP
+
+
+@dataclass(frozen=True)
+class SquareBox:
+    """A square in the plane of the slices, the same for all of them, on pixel indices.
+
+    :param row: (start, stop) edges in rows; pixel i covers i - 0.5 to i + 0.5
+    :param column: (start, stop) edges in columns
+    :param size: rows and columns that the box is resampled to
+    """
+
+    row: tuple[float, float]
+    column: tuple[float, float]
+    size: int = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Standardization:
+    """Everything that is needed to take a series to standardized slices, and maps back.
+
+    :param box: the square around the brain
+    :param window: (T,) frames of the prepared series, in order; the first or last repeated where it is too short
+    :param signal_mean: mean of the brain's signal in the first five steady frames
+    :param signal_sd: standard deviation of the same
+    :param grid: the grid of the series
+    """
+
+    box: SquareBox
+    window: np.ndarray
+    signal_mean: float
+    signal_sd: float
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class CbvScale:
+    """The line between z-scores and blood volume: CBV = mean + sd * z. No blood is z = -mean / sd."""
+
+    mean: float
+    sd: float
+
+    def to_blood_volume(self, standardized: np.ndarray) -> np.ndarray:
+        """Z-scores to CBV, in the unit of the scale, with a true zero."""
+        return (self.mean + self.sd * standardized).astype(np.float32)
+
+    def to_standardized(self, cbv: np.ndarray) -> np.ndarray:
+        """CBV to z-scores, clipped to [-5, 5]."""
+        return np.clip((cbv - self.mean) / self.sd, -CLIP, CLIP).astype(np.float32)
+
+
+def plan_standardization(prepared: PreparedSeries, frames: int = 64, size: int = 256) -> Standardization:
+    """Look at a series once and fix how it is standardized.
+
+    :param frames: frames of the network's input
+    :param size: rows and columns of the network's input
+    :raises InputError: the brain's signal does not vary, so that it has no z-score
+    """
+    mean, sd = _signal_statistics(prepared)
+    if not sd > 0:
+        raise InputError(prepared.series.name, "has the same signal everywhere in the brain", "check the brain mask")
+    return Standardization(
+        box=square_box(prepared.brain, prepared.series.grid.spacing, size),
+        window=frame_window(prepared.series.frames, prepared.bolus.arrival, frames),
+        signal_mean=mean,
+        signal_sd=sd,
+        grid=prepared.series.grid,
+    )
+
+
+def _signal_statistics(prepared: PreparedSeries) -> tuple[float, float]:
+    """Mean and SD over brain voxels and the first five frames, slice by slice in double precision."""
+    count, total, squares = 0, 0.0, 0.0
+    for z, brain in enumerate(prepared.brain):
+        values = prepared.series.signal[:STATISTICS_FRAMES, z][:, brain].astype(np.float64)
+        count, total, squares = count + values.size, total + values.sum(), squares + (values**2).sum()
+    mean = total / count
+    return mean, float(np.sqrt(max(squares / count - mean**2, 0.0)))
+
+
+def square_box(brain: np.ndarray, spacing: np.ndarray, size: int = 256) -> SquareBox:
+    """The square (in millimetres) that tightly fits the brain over all slices, centered on it.
+
+    :param brain: (Z, Y, X) bool
+    :param spacing: (3,) voxel size along columns, rows, slices, mm
+    """
+    edges = []
+    for axis, voxel in ((1, spacing[1]), (2, spacing[0])):
+        touched = np.flatnonzero(brain.any(axis=tuple({0, 1, 2} - {axis})))
+        edges.append((touched[0] - 0.5, touched[-1] + 0.5, float(voxel)))
+    side = max((stop - start) * voxel for start, stop, voxel in edges)
+    row, column = (_widened(start, stop, side / voxel) for start, stop, voxel in edges)
+    return SquareBox(row, column, size)
+
+
+def _widened(start: float, stop: float, length: float) -> tuple[float, float]:
+    center = (start + stop) / 2
+    return center - length / 2, center + length / 2
+
+
+def frame_window(frames: int, arrival: int, wanted: int = 64) -> np.ndarray:
+    """Which frames the network sees: `wanted` around the bolus, the last repeated where the series is shorter.
+
+    :param frames: frames of the prepared series
+    :param arrival: the frame in which the bolus arrives
+    :returns: (wanted,) frame numbers
+    """
+    start = min(max(arrival - FRAMES_BEFORE_ARRIVAL, 0), max(frames - wanted, 0))
+    return np.minimum(start + np.arange(wanted), frames - 1)
+
+
+def standardize_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
+    """The network's input for one slice.
+
+    :param signal: (T, Y, X) of the prepared series, every frame of it
+    :returns: (64, 256, 256) float32, z-scores in [-5, 5]
+    """
+    resampled = into_box(plan.box, signal[plan.window])
+    resampled -= plan.signal_mean
+    resampled /= plan.signal_sd
+    return np.clip(resampled, -CLIP, CLIP, out=resampled)
+
+
+def cbv_scale(cbv: np.ndarray, brain: np.ndarray) -> CbvScale:
+    """Mean and standard deviation of a CBV map over the brain: how the paper standardizes it.
+
+    :raises InputError: the map is the same everywhere in the brain
+    """
+    values = cbv[brain].astype(np.float64)
+    if not values.std() > 0:
+        raise InputError("CBV map", "has the same value everywhere in the brain", "check the map and the brain mask")
+    return CbvScale(float(values.mean()), float(values.std()))
+
+
+def recover_scale(standardized: np.ndarray, closed_form: np.ndarray, brain: np.ndarray) -> CbvScale:
+    """Find the blood volume that z-scores stand for, with its true zero.
+
+    A z-score says how far a voxel is from the brain's mean, not how much blood it holds, and the mean and SD that
+    would undo it belong to a map that is not known when a network predicts. The closed form sum C / sum C_aif of the
+    same series knows them: it is noisy in every voxel, but without blood it is 0 on average. So the line that carries
+    the predicted z-scores onto the closed form, by least squares over the brain, gives both: CBV = mean + sd * z.
+    The noise of the closed form is in the dependent variable and does not bend the line; and a network trained by L2
+    predicts a conditional mean, for which the slope of truth over prediction is 1, so the z-scores' own error does
+    not either. Voxels near the clipping limits and closed-form values beyond five robust SDs of the line (vessels,
+    voxels without signal) are left out.
+
+    :param standardized: (Z, Y, X) predicted z-scores on the series' grid
+    :param closed_form: (Z, Y, X) CBV of the same series with a mean baseline, any unit
+    :param brain: (Z, Y, X) bool
+    :returns: the scale, in the unit of `closed_form`
+    :raises InputError: prediction and closed form have nothing in common, so there is no scale
+    """
+    usable = brain & (np.abs(standardized) < NEAR_CLIP) & np.isfinite(closed_form)
+    z, cbv = standardized[usable].astype(np.float64), closed_form[usable].astype(np.float64)
+    kept = np.ones(z.size, dtype=bool)
+    mean = sd = 0.0
+    for _ in range(3):
+        if kept.sum() < 3 or not z[kept].std() > 0:
+            break
+        sd, mean = np.polyfit(z[kept], cbv[kept], 1)
+        residual = cbv - (mean + sd * z)
+        robust_sd = 1.4826 * np.median(np.abs(residual - np.median(residual)))
+        kept = np.abs(residual) <= 5 * max(robust_sd, np.finfo(float).tiny)
+    if not sd > 0:
+        raise InputError(
+            "prediction",
+            "does not rise with the blood volume of the series, so it has no physical scale",
+            "check the series with 'stunet-perfusion info', or use another checkpoint",
+        )
+    return CbvScale(float(mean), float(sd))
+
+
+def into_box(box: SquareBox, images: np.ndarray) -> np.ndarray:
+    """Resample images from the grid of the series to the box, bilinearly; beyond the image the edge is repeated.
+
+    :param images: (..., Y, X)
+    :returns: (..., size, size) float32
+    """
+    step_y, step_x = (box.row[1] - box.row[0]) / box.size, (box.column[1] - box.column[0]) / box.size
+    index = np.arange(box.size) + 0.5
+    rows = _linear_weights(box.row[0] + step_y * index, images.shape[-2])
+    columns = _linear_weights(box.column[0] + step_x * index, images.shape[-1])
+    return np.matmul(np.matmul(rows, images.astype(np.float32, copy=False)), columns.T)
+
+
+def out_of_box(box: SquareBox, images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resample images from the box to the grid of the series, bilinearly; 0 outside the box.
+
+    :param images: (..., size, size)
+    :param shape: rows and columns of the series
+    :returns: (..., Y, X) float32
+    """
+    positions, inside = [], []
+    for (start, stop), pixels in zip((box.row, box.column), shape, strict=True):
+        index = np.arange(pixels)
+        positions.append((index - start) * box.size / (stop - start) - 0.5)
+        inside.append(((index >= start) & (index <= stop)).astype(np.float32))
+    rows = _linear_weights(positions[0], box.size) * inside[0][:, None]
+    columns = _linear_weights(positions[1], box.size) * inside[1][:, None]
+    return np.matmul(np.matmul(rows, images.astype(np.float32, copy=False)), columns.T)
+
+
+def _linear_weights(positions: np.ndarray, pixels: int) -> np.ndarray:
+    """(positions, pixels) matrix that interpolates linearly along one axis; positions beyond the ends take the end.
+
+    Bilinear interpolation is separable, so a whole slice of all frames is two matrix products.
+    """
+    positions = np.clip(positions, 0, pixels - 1)
+    lower = np.minimum(positions.astype(int), max(pixels - 2, 0))
+    fraction = (positions - lower).astype(np.float32)
+    weights = np.zeros((len(positions), pixels), dtype=np.float32)
+    each = np.arange(len(positions))
+    weights[each, lower] = 1 - fraction
+    weights[each, np.minimum(lower + 1, pixels - 1)] += fraction
+    return weights

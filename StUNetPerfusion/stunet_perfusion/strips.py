@@ -1,0 +1,124 @@
+"""Strips: a slice is predicted strip by strip, and the predictions that cover a pixel are averaged.
+
+This is the plain loop of the paper (section 3): every strip is cut, predicted and added on its own. It is slow and
+obviously right, and whatever is faster is tested against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.networks import CbvNetwork
+from stunet_perfusion.progress import CheckCancelled, never_cancelled
+
+PADDINGS = ("zero", "context")
+
+
+@dataclass(frozen=True)
+class StripRule:
+    """How a slice is cut.
+
+    :param rows: height of a strip; its width is the slice's
+    :param padding: `zero`: a strip is predicted alone, and the network pads it with zeros (the literal reading of
+        the paper); `context`: a strip is predicted together with the rows around it, which are then cut away. Rows
+        beyond the slice are zero, which is the standardized signal's mean.
+    """
+
+    rows: int = 32
+    padding: str = "zero"
+
+    def __post_init__(self) -> None:
+        if self.padding not in PADDINGS:
+            raise InputError("strip padding", f"'{self.padding}' is not known", f"use one of {', '.join(PADDINGS)}")
+        if self.rows < 1:
+            raise InputError("strip", f"a strip of {self.rows} rows is none", "use 32 rows")
+
+
+@dataclass(frozen=True, eq=False)
+class StripAverage:
+    """What the strips that cover each pixel predict.
+
+    :param mean: (Y, X) of a slice or (Z, Y, X) of a volume, float32, their mean
+    :param spread: the same shape, float32, their standard deviation (of the population: over n, not n - 1). Where a
+        single strip covers a row, as the first and last rows of a slice, it is 0 and says nothing.
+    """
+
+    mean: np.ndarray
+    spread: np.ndarray
+
+
+def strip_starts(slice_rows: int, strip_rows: int, stride: int) -> list[int]:
+    """The first row of every strip: every `stride` rows, and one more that ends with the slice where rows are left.
+
+    :raises InputError: a strip higher than the slice, or a stride that leaves rows out
+    """
+    if strip_rows > slice_rows:
+        raise InputError("strip", f"{strip_rows} rows do not fit a slice of {slice_rows}", "use lower strips")
+    if not 1 <= stride <= strip_rows:
+        raise InputError(
+            "--stride", f"{stride} is not between 1 and the {strip_rows} rows of a strip", "1 is the paper's choice"
+        )
+    last = slice_rows - strip_rows
+    starts = list(range(0, last + 1, stride))
+    return starts if starts[-1] == last else [*starts, last]
+
+
+def cut_strip(frames: np.ndarray, start: int, rows: int, margin: int) -> np.ndarray:
+    """One strip with `margin` rows around it; rows beyond the slice are zero.
+
+    :param frames: (T, Y, X) standardized signal of a slice
+    :returns: (T, margin + rows + margin, X)
+    """
+    first, stop = start - margin, start + rows + margin
+    inside = frames[:, max(first, 0) : stop]
+    missing_above, missing_below = max(-first, 0), max(stop - frames.shape[1], 0)
+    return np.pad(inside, ((0, 0), (missing_above, missing_below), (0, 0)))
+
+
+def predict_slice(
+    network: CbvNetwork,
+    frames: np.ndarray,
+    rule: StripRule,
+    stride: int = 1,
+    *,
+    batch: int = 8,
+    device: str | torch.device = "cpu",
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> StripAverage:
+    """Predict a slice: cut a strip every `stride` rows, predict each, and average.
+
+    :param network: in evaluation mode, on `device`
+    :param frames: (T, Y, X) float32, standardized signal
+    :param stride: rows from one strip to the next; 1 is the paper's
+    :param batch: strips that are predicted together; it changes memory and speed only
+    :raises InputError: strips that the network or the slice does not take
+    """
+    slice_rows, columns = frames.shape[1:]
+    network.check_strip(frames.shape[0], rule.rows, columns)
+    margin = network.row_reach if rule.padding == "context" else 0
+    # The margin must keep the pairing of rows in the network's reductions as it is without one.
+    margin = -(-margin // network.row_step) * network.row_step
+    starts = strip_starts(slice_rows, rule.rows, stride)
+
+    covering = np.zeros(slice_rows)
+    total = np.zeros((slice_rows, columns))
+    total_of_squares = np.zeros((slice_rows, columns))
+    for first in range(0, len(starts), batch):
+        check_cancelled()
+        starts_of_batch = starts[first : first + batch]
+        strips = np.stack([cut_strip(frames, start, rule.rows, margin) for start in starts_of_batch])
+        with torch.inference_mode():
+            predictions = network(torch.from_numpy(strips).to(device)).cpu().numpy().astype(np.float64)
+        for start, prediction in zip(starts_of_batch, predictions, strict=True):
+            rows = slice(start, start + rule.rows)
+            strip = prediction[margin : margin + rule.rows]
+            covering[rows] += 1
+            total[rows] += strip
+            total_of_squares[rows] += strip**2
+    mean = total / covering[:, None]
+    variance = np.maximum(total_of_squares / covering[:, None] - mean**2, 0)
+    return StripAverage(mean.astype(np.float32), np.sqrt(variance).astype(np.float32))

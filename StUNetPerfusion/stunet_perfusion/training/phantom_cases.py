@@ -1,0 +1,134 @@
+"""Phantoms to train on and to validate with: each is another person, in another scanner, with another tumor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.phantom import (
+    Anatomy,
+    Phantom,
+    anatomy_from_labels,
+    make_phantom,
+    mni_anatomy,
+    random_physiology,
+    random_protocol,
+    tumor_from_file,
+)
+from stunet_perfusion.preparation import prepare
+from stunet_perfusion.progress import Progress, no_progress
+from stunet_perfusion.training.strip_dataset import StripDataset, TrainingSlices, training_slices
+
+#: The share of the dose in training is drawn evenly from here to 1, so that one network serves all doses.
+LOWEST_DOSE = 0.2
+
+#: Shares of phantoms with an invented tumor, and of those with one from a file where files are given.
+RANDOM_TUMOR_SHARE = 0.5
+TUMOR_FROM_FILE_SHARE = 0.3
+
+#: An arrival too late for the series, or another unusable draw, is drawn again this often.
+DRAWS = 5
+
+
+@dataclass(frozen=True)
+class PhantomSource:
+    """Where phantoms come from.
+
+    :param anatomies: label maps of heads, or `mni`
+    :param tumors: tumor masks; invented tumors where there are none
+    """
+
+    anatomies: tuple[str, ...]
+    tumors: tuple[str, ...] = ()
+
+    def anatomy(self, generator: np.random.Generator) -> Anatomy:
+        """One of the heads."""
+        return read_anatomy(self.anatomies[generator.integers(len(self.anatomies))])
+
+    def tumor(self, anatomy: Anatomy, generator: np.random.Generator) -> np.ndarray | str | None:
+        """A tumor for it, as `make_phantom` takes it."""
+        draw = generator.random()
+        if draw < TUMOR_FROM_FILE_SHARE and self.tumors:
+            path = self.tumors[generator.integers(len(self.tumors))]
+            return tumor_from_file(path, anatomy, int(generator.integers(2**31)))
+        return "random" if draw < TUMOR_FROM_FILE_SHARE + RANDOM_TUMOR_SHARE else None
+
+
+def read_anatomy(name: str) -> Anatomy:
+    """A head from a label map, or `mni`."""
+    return mni_anatomy() if name == "mni" else anatomy_from_labels(name)
+
+
+def image_files(paths: Sequence[Path]) -> tuple[str, ...]:
+    """The images among files and in folders, sorted. `mni` stays as it is.
+
+    :raises InputError: a path that does not exist, or a folder without NIfTI files
+    """
+    found: list[str] = []
+    for path in paths:
+        if str(path) == "mni" or path.is_file():
+            found.append(str(path))
+        elif path.is_dir() and (files := sorted(path.glob("*.nii*"))):
+            found.extend(str(file) for file in files)
+        else:
+            raise InputError(path, "is no file, and no folder with NIfTI files", "give label maps, or 'mni'")
+    return tuple(found)
+
+
+def random_phantom(
+    source: PhantomSource, seed: Sequence[int], slice_step: int = 1
+) -> tuple[Phantom, np.random.Generator]:
+    """A phantom with everything about it drawn at random, and the generator to draw on from.
+
+    :param slice_step: keep only every so many slices
+    """
+    generator = np.random.default_rng(seed)
+    anatomy = source.anatomy(generator)
+    tumor = source.tumor(anatomy, generator)
+    physiology, protocol = random_physiology(generator), random_protocol(generator)
+    phantom = make_phantom(
+        anatomy,
+        tumor=tumor,
+        physiology=physiology,
+        protocol=protocol,
+        seed=int(generator.integers(2**31)),
+        slices=range(slice_step // 2, protocol.slices, slice_step),
+    )
+    return phantom, generator
+
+
+def training_case(source: PhantomSource, seed: Sequence[int], frames: int = 64, size: int = 256) -> TrainingSlices:
+    """One phantom at a random dose, physically lowered, with its noise-free truth as target.
+
+    The brain mask of the input is the automatic one, as when a user predicts; the loss is taken over the true brain.
+    """
+    for draw in range(DRAWS):
+        phantom, generator = random_phantom(source, (*seed, draw))
+        dose = generator.uniform(LOWEST_DOSE, 1.0)
+        try:
+            prepared = prepare(phantom.series(round(dose, 3)))
+        except InputError:
+            continue
+        return training_slices(prepared, phantom.cbv, phantom.mask, frames, size)
+    raise InputError("training", f"{DRAWS} phantoms in a row could not be used", "check the anatomies")
+
+
+def strips_of_epoch(
+    source: PhantomSource,
+    seed: int,
+    epoch: int,
+    heads: int,
+    rows: int,
+    stride: int = 8,
+    progress: Progress = no_progress,
+) -> StripDataset:
+    """The strips of an epoch: `heads` phantoms that no other epoch sees."""
+    cases = []
+    for head in range(heads):
+        progress(0.0, f"Making phantom {head + 1} of {heads} for epoch {epoch + 1}")
+        cases.append(training_case(source, (seed, epoch, head)))
+    return StripDataset(cases, rows, stride)

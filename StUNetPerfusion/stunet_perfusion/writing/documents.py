@@ -1,0 +1,42 @@
+"""JSON documents: reports, and the sidecar of a series."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stunet_perfusion.reading.sidecar import sidecar_path
+from stunet_perfusion.series import DscSeries
+from stunet_perfusion.writing.staged import staged_file
+
+
+def write_json(path: str | Path, document: dict[str, Any]) -> None:
+    """Write a JSON document that every reader accepts: UTF-8, no NaN.
+
+    :raises OutputError: it cannot be written
+    """
+    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    with staged_file(path) as file:
+        file.write_text(text, encoding="utf-8")
+
+
+def write_sidecar(path: str | Path, series: DscSeries) -> None:
+    """Write the BIDS-style JSON file of the series at `path`: TE and TR, or the times of uneven frames.
+
+    :raises OutputError: it cannot be written
+    """
+    document: dict[str, Any] = {} if series.echo_time is None else {"EchoTime": series.echo_time}
+    if is_evenly_spaced(series.times):
+        document["RepetitionTime"] = round(series.frame_interval, 9)
+    else:
+        document["VolumeTiming"] = [round(float(time), 9) for time in series.times]
+    write_json(sidecar_path(Path(path)), document)
+
+
+def is_evenly_spaced(times: np.ndarray) -> bool:
+    """Whether all steps in time are the same to a microsecond."""
+    steps = np.diff(times)
+    return bool(np.abs(steps - np.median(steps)).max(initial=0) < 1e-6)

@@ -1,0 +1,95 @@
+"""The module file: what Slicer and the reviewers of its Extensions Index look at."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from gui import standins
+
+MODULE = "StUNetPerfusion"
+
+
+@pytest.fixture
+def module(monkeypatch):
+    standins.install(monkeypatch)
+    return standins.load_module_file()
+
+
+def test_it_is_four_classes_and_nothing_else(module):
+    tree = ast.parse(standins.MODULE_FILE.read_text())
+    statements = [node for node in tree.body if not isinstance(node, (ast.Import, ast.ImportFrom, ast.Expr))]
+    assert [node.name for node in statements] == [MODULE, MODULE + "Widget", MODULE + "Logic", MODULE + "Test"]
+    bases = {
+        MODULE: standins.ScriptedLoadableModule,
+        MODULE + "Widget": standins.ScriptedLoadableModuleWidget,
+        MODULE + "Logic": standins.ScriptedLoadableModuleLogic,
+        MODULE + "Test": standins.ScriptedLoadableModuleTest,
+    }
+    for name, base in bases.items():
+        assert issubclass(getattr(module, name), base)
+
+
+def test_description_says_what_it_is_for_and_what_not(module):
+    parent = SimpleNamespace()
+    module.StUNetPerfusion(parent)
+    assert parent.categories == ["Quantification"]
+    assert parent.contributors == ["StUNetPerfusion maintainers"]
+    assert "Research use only" in parent.helpText
+    assert "hal-03128610" in parent.acknowledgementText
+
+
+def test_panel_is_one_honest_line(module):
+    widget = module.StUNetPerfusionWidget()
+    widget.setup()
+    (label,) = widget.layout.widgets
+    assert "stunet-perfusion" in label.text
+    assert "Research use only" in label.text
+    assert label.wordWrap
+
+
+def file_scope_imports(path) -> set[str]:
+    imported = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(node.module.split(".")[0])
+    return imported
+
+
+def test_file_scope_imports_only_what_comes_with_slicer():
+    bundled = set(sys.stdlib_module_names) | {"slicer", "qt", "ctk", "vtk", "numpy", "scipy", "SimpleITK"}
+    ours = {"StUNetPerfusionLib", "stunet_perfusion"}
+    assert file_scope_imports(standins.MODULE_FILE) <= bundled
+    for path in (standins.MODULE_FILE.parent / "StUNetPerfusionLib").rglob("*.py"):
+        assert file_scope_imports(path) <= bundled | ours, path.name
+
+
+def test_science_never_imports_slicer():
+    for path in (standins.MODULE_FILE.parent / "stunet_perfusion").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            assert not {name.split(".")[0] for name in names} & {"slicer", "qt", "ctk", "vtk"}, path
+
+
+def test_what_slicer_imports_does_not_load_torch_or_anything_to_be_installed():
+    """In a fresh interpreter, with the science that the logic calls."""
+    missing = ("torch", "nibabel", "nrrd", "skimage", "typer", "rich", "safetensors")
+    code = f"""
+import sys
+for name in {missing!r}:
+    sys.modules[name] = None
+import stunet_perfusion.preparation, stunet_perfusion.dose, stunet_perfusion.colormap
+import stunet_perfusion.reading.nrrd_times, stunet_perfusion.reading.recording
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=standins.MODULE_FILE.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

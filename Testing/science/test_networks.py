@@ -1,0 +1,148 @@
+"""The three networks: the paper's structure, sizes known by hand, and what each strip size gives."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.networks import NETWORKS, build_network
+from stunet_perfusion.networks.counting import multiply_accumulates, parameter_count
+from stunet_perfusion.networks.layout import use_channels_last
+
+SMALL = {
+    "stunet": {"widths": (2, 3, 4, 5)},
+    "hess": {"sequence_widths": (2, 3, 4, 4)},
+    "ulas": {"frames": 64, "width": 4},
+}
+
+
+def normalized(weights: int, width: int) -> int:
+    """Parameters of a convolution without bias and its batch normalization (a gain and an offset a channel)."""
+    return weights + 2 * width
+
+
+def test_parameters_of_the_default_stunet_by_hand():
+    widths = (16, 32, 64, 128)
+    encoder = sum(normalized(3 * 3 * 7 * a * b, b) for a, b in zip((1, 32, 64, 128), widths, strict=True))
+    pairs = list(zip(widths, widths[1:], strict=False))
+    reductions = sum(normalized(2 * 2 * 4 * a * b, b) for a, b in pairs)
+    expansions = sum(normalized(2 * 2 * a * b, a) for a, b in pairs)
+    decoder = sum(normalized(5 * 5 * 2 * a * a, a) for a, _ in pairs)
+    head = 16 + 1
+    assert parameter_count(build_network("stunet", {})) == encoder + reductions + expansions + decoder + head
+
+
+def test_multiply_accumulates_of_the_default_stunet_by_hand():
+    rows, columns, frames = 32, 256, 64
+    widths = (16, 32, 64, 128)
+    total = 0
+    for level, (before, width) in enumerate(zip((1, 32, 64, 128), widths, strict=True)):
+        pixels = (rows >> level) * (columns >> level)
+        total += 3 * 3 * 7 * before * width * pixels * (frames >> 2 * level)
+        if level < 3:
+            total += 2 * 2 * 4 * width * widths[level + 1] * (pixels // 4) * (frames >> 2 * (level + 1))
+            total += 2 * 2 * widths[level + 1] * width * (pixels // 4)
+            total += 5 * 5 * 2 * width * width * pixels
+    total += 16 * rows * columns
+    assert multiply_accumulates(build_network("stunet", {}), frames, rows, columns) == total
+
+
+def test_multiply_accumulates_of_ulas_by_hand():
+    paths = 2 * 9 * (64 * 64 * 3 + 64 * 32)
+    per_pixel = 9 * 64 * 64 + paths + 9 * (64 * 64 + 64 * 64) + 64
+    assert multiply_accumulates(build_network("ulas", {}), 64, 32, 256) == per_pixel * 32 * 256
+
+
+def test_encoder_of_the_stunet_takes_64_frames_to_one():
+    network = build_network("stunet", SMALL["stunet"]).eval()
+    seen = []
+    for level in network.encoder:
+        level.register_forward_hook(lambda layer, inputs, output: seen.append(tuple(output.shape[1:])))
+    network(torch.zeros(1, 64, 32, 40))
+    assert seen == [(2, 64, 32, 40), (3, 16, 16, 20), (4, 4, 8, 10), (5, 1, 4, 5)]
+
+
+@given(
+    strips=st.integers(1, 2),
+    frames=st.sampled_from([64, 128]),
+    rows=st.integers(1, 4).map(lambda n: 8 * n),
+    columns=st.integers(1, 4).map(lambda n: 8 * n),
+    convolutions=st.integers(1, 2),
+)
+@settings(max_examples=12, deadline=None)
+def test_stunet_gives_a_map_of_the_strip_for_every_legal_size(strips, frames, rows, columns, convolutions):
+    network = build_network("stunet", {**SMALL["stunet"], "convolutions": convolutions}).eval()
+    assert network(torch.zeros(strips, frames, rows, columns)).shape == (strips, rows, columns)
+
+
+@pytest.mark.parametrize("name", ["hess", "ulas"])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (7, 13), (32, 40)])
+def test_the_other_networks_take_any_rows_and_columns(name, rows, columns):
+    network = build_network(name, SMALL[name]).eval()
+    network.check_strip(64, rows, columns)
+    assert network(torch.zeros(2, 64, rows, columns)).shape == (2, rows, columns)
+
+
+@pytest.mark.parametrize(
+    ("name", "strip", "sentence"),
+    [
+        ("stunet", (60, 32, 256), "60 frames does not fit.* use 64 frames"),
+        ("stunet", (64, 30, 256), "30 rows does not fit.* use 32 rows"),
+        ("stunet", (64, 32, 250), "250 columns does not fit.* use 248 columns"),
+        ("stunet", (64, 0, 256), "0 rows does not fit"),
+        ("hess", (48, 32, 256), "48 frames does not fit.* use 64 frames"),
+        ("ulas", (48, 32, 256), "was made for 64 frames, not 48"),
+    ],
+)
+def test_other_strips_are_refused_with_the_nearest_legal_size(name, strip, sentence):
+    with pytest.raises(InputError, match=sentence):
+        build_network(name, SMALL[name]).check_strip(*strip)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_rows_beyond_the_reach_change_nothing_and_the_reach_is_not_idle(name):
+    """`row_reach` is what `context` strips rely on: it must cover, on either side, all that can change a row."""
+    torch.manual_seed(1)
+    # Positive weights: no ReLU is dead, so a change reaches as far as the structure lets it.
+    network = build_network(name, SMALL[name]).double().eval()
+    for parameter in network.parameters():
+        parameter.data.abs_()
+    reach, rows = network.row_reach, 160
+    strip = torch.rand(1, 64, rows, 8, dtype=torch.float64)
+    changed = strip.clone()
+    changed[:, :, rows // 2] += 10
+    difference = (network(strip) - network(changed)).abs().amax(dim=(0, 2))
+    touched = torch.nonzero(difference > 0).flatten()
+    assert rows // 2 - touched.min() <= reach
+    assert touched.max() - rows // 2 <= reach
+    assert (touched.max() - touched.min()) / 2 > reach - 2 * network.row_step
+
+
+def test_hess_looks_at_one_voxel_at_a_time_before_the_spatial_part():
+    torch.manual_seed(2)
+    network = build_network("hess", {}).eval()
+    strip = torch.randn(1, 1, 64, 5, 5)
+    changed = strip.clone()
+    changed[..., 2, 2] = torch.randn(64)
+    difference = (network.sequence_encoder(strip) - network.sequence_encoder(changed)).abs().amax(dim=(0, 1, 2))
+    assert torch.nonzero(difference).tolist() == [[2, 2]]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_channels_last_gives_the_same_map(name):
+    torch.manual_seed(2)
+    network = build_network(name, SMALL[name]).eval()
+    strip = torch.randn(2, 64, 16, 24)
+    with torch.inference_mode():
+        plain = network(strip)
+        assert torch.allclose(use_channels_last(network)(strip), plain, atol=1e-5 * float(plain.std()))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "sentence"),
+    [("unet", {}, "'unet' is not known.* stunet, hess, ulas"), ("stunet", {"depth": 4}, "cannot be built.*depth")],
+)
+def test_unknown_networks_and_arguments_are_named(name, arguments, sentence):
+    with pytest.raises(InputError, match=sentence):
+        build_network(name, arguments)
