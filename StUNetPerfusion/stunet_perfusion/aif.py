@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from scipy.cluster.vq import kmeans2
 from stunet_perfusion.concentration import baseline_signal, concentration
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.preparation import PreparedSeries
+from stunet_perfusion.series import DscSeries
 
 #: Criteria of Mouridsen et al., Magn Reson Med 55:524, 2006.
 AREA_PERCENTILE = 90.0
@@ -19,10 +21,10 @@ CLUSTERS = 5
 ROUNDS = 2
 
 #: A cluster of fewer voxels is an accident of noise, unless no larger one exists.
-FEWEST_VOXELS = 3
+FEWEST_VOXELS = 5
 
 #: k-means ends in a local optimum; the best of so many starts is taken.
-_STARTS = 8
+_STARTS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +45,10 @@ class ArterialInput:
 def automatic_aif(prepared: PreparedSeries, baseline_frames: int | None = None, *, seed: int = 0) -> ArterialInput:
     """Find the AIF by cluster analysis (Mouridsen et al., Magn Reson Med 55:524, 2006).
 
-    Of the brain's voxels those stay whose area under the concentration curve is at or above the 90th percentile;
-    of these, those whose curve of unit area has an irregularity (integral of the squared second derivative) at or
-    below the 75th percentile. k-means with five clusters on the curves of unit area; the cluster whose mean curve
-    has the lowest first moment is clustered once more, and the AIF is the mean concentration of the lowest again.
+    Of the brain's voxels those stay whose area under the concentration curve is at or above the 90th percentile and
+    whose curve of unit area has an irregularity (integral of the squared second derivative) at or below the 75th.
+    Their curves of unit area are clustered by k-means with five clusters; the cluster whose mean curve has the lowest
+    first moment is clustered once more, and the AIF is the mean concentration of the lowest of these.
 
     :param prepared: (T, Z, Y, X) series with brain mask
     :param baseline_frames: frames that S0 is the mean of; None takes all before arrival
@@ -55,17 +57,17 @@ def automatic_aif(prepared: PreparedSeries, baseline_frames: int | None = None, 
     """
     baseline_frames = prepared.bolus.arrival if baseline_frames is None else baseline_frames
     series = prepared.series
-    candidates, curves = _candidates(prepared, baseline_frames)
+    candidates = _candidates(prepared, baseline_frames)
+    curves = _curves_of(candidates, series, baseline_frames)
     weights = np.gradient(series.times)
     unit = curves / (weights @ curves)
-    irregularity = weights[1:-1] @ np.diff(unit, 2, axis=0) ** 2
-    smooth = np.flatnonzero(irregularity <= np.percentile(irregularity, IRREGULARITY_PERCENTILE))
+    arterial = np.arange(unit.shape[1])
     for _ in range(ROUNDS):
-        smooth = smooth[_earliest_cluster(unit[:, smooth].T, series.times, weights, seed)]
+        arterial = arterial[_earliest_cluster(unit[:, arterial].T, series.times, weights, seed)]
     voxels = np.zeros(series.grid.shape, dtype=bool)
-    voxels.flat[candidates[smooth]] = True
-    curve = curves[:, smooth].mean(axis=1, dtype=np.float64)
-    return ArterialInput(curve, f"automatic, mean of {len(smooth)} voxels", voxels)
+    voxels.flat[np.flatnonzero(candidates)[arterial]] = True
+    curve = curves[:, arterial].mean(axis=1, dtype=np.float64)
+    return ArterialInput(curve, f"automatic, mean of {len(arterial)} voxels", voxels)
 
 
 def aif_from_vessels(
@@ -182,33 +184,53 @@ def _checked_curve(curve: np.ndarray, subject: str) -> np.ndarray:
     return curve
 
 
-def _candidates(prepared: PreparedSeries, baseline_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Brain voxels with a large area under the curve: (n,) flat voxel indices and (T, n) float32 concentrations.
+def _candidates(prepared: PreparedSeries, baseline_frames: int) -> np.ndarray:
+    """(Z, Y, X) bool: brain voxels with a large area under a regular curve.
 
-    Goes through the slices twice, for the areas and for the curves, so that never all concentrations exist at once.
+    Both percentiles are those of all voxels of the brain. Among the voxels of large area alone, arteries would be
+    the irregular ones, as their curves are the narrowest.
     """
     series, brain = prepared.series, prepared.brain
     weights = np.gradient(series.times).astype(np.float32)
     areas = np.full(series.grid.shape, -np.inf, dtype=np.float32)
+    irregularities = np.full(series.grid.shape, np.inf, dtype=np.float32)
     for z in np.flatnonzero(brain.any(axis=(1, 2))):
         signal = series.signal[:, z][:, brain[z]]
-        area = weights @ _concentration(signal, baseline_frames, series.echo_time)
+        curves = _concentration(signal, baseline_frames, series.echo_time)
+        area = weights @ curves
+        irregularity = _irregularity(curves, series.times)
         # A signal that reaches zero has no logarithm: such a voxel has no curve worth clustering.
-        areas[z][brain[z]] = np.where((signal > 0).all(axis=0), area, -np.inf)
-    finite = areas[np.isfinite(areas)]
-    least = np.percentile(finite, AREA_PERCENTILE) if len(finite) else 0.0
+        usable = (signal > 0).all(axis=0) & (area != 0)
+        areas[z][brain[z]] = np.where(usable, area, -np.inf)
+        irregularities[z][brain[z]] = np.divide(irregularity, area**2, out=np.full_like(area, np.inf), where=usable)
+    usable = np.isfinite(areas) & np.isfinite(irregularities)
+    least = np.percentile(areas[usable], AREA_PERCENTILE) if usable.any() else 0.0
     if not least > 0:
         raise InputError(
             series.name,
             "has hardly a voxel in the brain that takes up contrast, so no AIF is found",
             "check the brain mask, or give the AIF with --vessels MASK or --aif FILE",
         )
-    chosen = areas >= least
+    large = usable & (areas >= least)
+    regular = large & (irregularities <= np.percentile(irregularities[usable], IRREGULARITY_PERCENTILE))
+    # In a mask of few voxels the two criteria may exclude each other.
+    return regular if regular.any() else large
+
+
+def _irregularity(curves: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """(n,) integral of the squared second derivative of (T, n) curves over the time."""
+    slopes = np.diff(curves, axis=0) / np.diff(times).astype(np.float32)[:, None]
+    between = ((times[2:] - times[:-2]) / 2).astype(np.float32)
+    return (np.diff(slopes, axis=0) ** 2 / between[:, None]).sum(axis=0)
+
+
+def _curves_of(chosen: np.ndarray, series: DscSeries, baseline_frames: int) -> np.ndarray:
+    """(T, n) float32 concentrations of the chosen voxels; those of all voxels never exist at once."""
     curves = [
         _concentration(series.signal[:, z][:, chosen[z]], baseline_frames, series.echo_time)
         for z in np.flatnonzero(chosen.any(axis=(1, 2)))
     ]
-    return np.flatnonzero(chosen), np.concatenate(curves, axis=1)
+    return np.concatenate(curves, axis=1)
 
 
 def _earliest_cluster(unit: np.ndarray, times: np.ndarray, weights: np.ndarray, seed: int) -> np.ndarray:
@@ -234,7 +256,10 @@ def _best_clustering(points: np.ndarray, clusters: int, seed: int) -> np.ndarray
     generator = np.random.default_rng(seed)
     best, smallest = np.zeros(len(points), dtype=int), np.inf
     for _ in range(_STARTS):
-        centers, labels = kmeans2(points, clusters, iter=30, minit="++", seed=generator)
+        with warnings.catch_warnings():
+            # A cluster that loses its last curve stays empty, and is passed over later.
+            warnings.filterwarnings("ignore", message="One of the clusters is empty")
+            centers, labels = kmeans2(points, clusters, iter=30, minit="++", seed=generator)
         squares = float(((points - centers[labels]) ** 2).sum())
         if squares < smallest:
             best, smallest = labels, squares

@@ -12,12 +12,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import nn
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.networks import build_network
-from stunet_perfusion.networks.layout import use_channels_last
 from stunet_perfusion.strips import StripRule
 from stunet_perfusion.writing import staged_output
 
@@ -103,7 +102,7 @@ def save(path: str | Path, network: nn.Module, info: CheckpointInfo, half_precis
         weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
     document = json.dumps({"format_version": FORMAT_VERSION, **asdict(info)}, allow_nan=False)
     with staged_output(path.parent) as folder:
-        save_file(weights, folder / path.name, metadata={DOCUMENT: document})
+        (folder / path.name).write_bytes(to_bytes(weights, metadata={DOCUMENT: document}))
 
 
 def read_info(path: str | Path) -> CheckpointInfo:
@@ -128,7 +127,6 @@ def load(path: str | Path) -> Checkpoint:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     _check_weights(path, weights, network)
     network.load_state_dict(weights)
-    use_channels_last(network)
     network.check_strip(info.input.frames, info.strip.rows, info.input.size)
     return Checkpoint(info, network.float().eval(), path.name)
 

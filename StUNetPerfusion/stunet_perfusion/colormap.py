@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
+from stunet_perfusion.resources import RESOURCES
+
 #: Black is 0, then blue, green, yellow, red, in steps that look equal.
-COLOR_TABLE = Path(__file__).resolve().parent.parent / "Resources" / "ColorTables" / "CBV.ctbl"
+COLOR_TABLE = RESOURCES / "ColorTables" / "CBV.ctbl"
 
 
 def perfusion_colors() -> np.ndarray:

@@ -1,16 +1,23 @@
-"""One case, end to end: a prepared series and a checkpoint in, a CBV map with its uncertainty out."""
+"""One case, end to end: a series and a checkpoint in, a CBV map with its uncertainty out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 
+from stunet_perfusion.aif import ArterialInput, automatic_aif
 from stunet_perfusion.checkpoint import Checkpoint
+from stunet_perfusion.dose import Method, simulate_dose
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.preparation import PreparedSeries
-from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress
+from stunet_perfusion.networks.folding import fold_batch_normalization
+from stunet_perfusion.networks.layout import use_channels_last
+from stunet_perfusion.preparation import PreparedSeries, prepare
+from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress, part_of
+from stunet_perfusion.reference import reference_cbv
+from stunet_perfusion.series import DscSeries
 from stunet_perfusion.standardize import (
     CbvScale,
     out_of_box,
@@ -38,6 +45,44 @@ class CbvMap:
     scale: CbvScale
 
 
+@dataclass(frozen=True)
+class PredictionSettings:
+    """How a case is predicted.
+
+    :param dose: share of the injected dose to simulate, in (0, 1]; 1 leaves the series as it is
+    :param method: `equation1` or `noise-matched`, see `dose`
+    :param seed: of the noise that `noise-matched` adds
+    :param drop_frames: first frames to leave out, or `auto`
+    :param stride: rows from one strip to the next; 1 is the paper's
+    :param batch: strips at a time
+    :param device: as torch names it
+    """
+
+    dose: float = 1.0
+    method: Method = "equation1"
+    seed: int = 0
+    drop_frames: int | Literal["auto"] = "auto"
+    stride: int = 1
+    batch: int = 8
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedCase:
+    """A prediction with what it was made from.
+
+    :param prepared: the series at the wanted dose
+    :param aif: the arterial input that gives the map its scale
+    :param closed_form: (Z, Y, X) CBV by sum C / sum C_aif with a mean baseline, fraction
+    :param map: what the network predicts, fraction
+    """
+
+    prepared: PreparedSeries
+    aif: ArterialInput
+    closed_form: np.ndarray
+    map: CbvMap
+
+
 def predict_standardized(
     prepared: PreparedSeries,
     checkpoint: Checkpoint,
@@ -58,7 +103,7 @@ def predict_standardized(
     """
     expected = checkpoint.info.input
     plan = plan_standardization(prepared, expected.frames, expected.size)
-    network = checkpoint.network.to(device)
+    network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
     shape = prepared.brain.shape
     mean, spread = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     with_brain = np.flatnonzero(prepared.brain.any(axis=(1, 2)))
@@ -90,6 +135,54 @@ def to_blood_volume(prepared: PreparedSeries, predicted: StripAverage, closed_fo
     # What no strip has predicted is exactly 0, and stays without blood rather than at the brain's mean.
     cbv = np.where(predicted.mean != 0, scale.to_blood_volume(predicted.mean), np.float32(0))
     return CbvMap(cbv, predicted.mean, (predicted.spread * scale.sd).astype(np.float32), scale)
+
+
+def predict_case(
+    series: DscSeries,
+    checkpoint: Checkpoint,
+    settings: PredictionSettings,
+    *,
+    mask: np.ndarray | None = None,
+    progress: Progress = no_progress,
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> PredictedCase:
+    """A series in, its CBV map out. **The series is consumed**: its signal is overwritten by that of the lower dose,
+    because a clinical series is too large to hold twice.
+
+    The arterial input is found in the series at the wanted dose, as it would be in a real low-dose scan; the frames,
+    the brain and the bolus are found at full dose.
+
+    :param series: checked, at full dose
+    :param mask: (Z, Y, X) bool brain mask, or None to find the brain
+    :raises InputError: as `prepare`, `simulate_dose`, `automatic_aif` and `predict_standardized`
+    """
+    progress(0.0, "Looking at the series")
+    prepared = prepare(series, mask=mask, drop_frames=settings.drop_frames)
+    lowered = simulate_dose(
+        prepared.series,
+        prepared.bolus.arrival,
+        settings.dose,
+        settings.method,
+        settings.seed,
+        in_place=True,
+        progress=part_of(progress, 0.02, 0.05),
+    )
+    prepared = replace(prepared, series=lowered)
+    check_cancelled()
+    progress(0.05, "Finding the arterial input")
+    aif = automatic_aif(prepared)
+    check_cancelled()
+    closed_form = reference_cbv(prepared.series, prepared.bolus.arrival, aif.curve, part_of(progress, 0.07, 0.1))
+    predicted = predict_standardized(
+        prepared,
+        checkpoint,
+        stride=settings.stride,
+        batch=settings.batch,
+        device=settings.device,
+        progress=part_of(progress, 0.1, 1.0),
+        check_cancelled=check_cancelled,
+    )
+    return PredictedCase(prepared, aif, closed_form, to_blood_volume(prepared, predicted, closed_form))
 
 
 def choose_device(name: str = "auto") -> str:

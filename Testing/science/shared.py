@@ -10,7 +10,7 @@ _SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
 def shared_data(path: str) -> Path:
-    """The file or folder `../shared/<path>` beside the repository. The test that asks for it is skipped where it is absent.
+    """The file or folder `../shared/<path>` beside the repository; skips the test that asks where it is absent.
 
     :param path: for example "golden/verbena_modelfree.npz"
     """

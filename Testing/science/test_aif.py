@@ -108,6 +108,35 @@ def test_voxels_whose_signal_is_gone_are_no_candidates():
     assert np.isfinite(found.curve).all()
 
 
+def with_curve(prepared: PreparedSeries, voxels: np.ndarray, curve: np.ndarray) -> PreparedSeries:
+    """The same series with another delta R2* in some voxels."""
+    signal = prepared.series.signal.copy()
+    signal[:, voxels] = (1000 * np.exp(-ECHO_TIME * curve)).astype(np.float32)[:, None]
+    return replace(prepared, series=replace(prepared.series, signal=signal))
+
+
+def test_a_small_area_excludes_a_perfect_curve():
+    # The arterial curve at a twentieth of its height: less area than nine tenths of the brain
+    prepared, *_ = head_with_vessels()
+    weak = np.zeros_like(prepared.brain)
+    weak[1, 10, 5:35] = True
+    found = automatic_aif(with_curve(prepared, weak, arterial_curve() / 20))
+    assert not (found.voxels & weak).any()
+
+
+def test_an_irregular_curve_is_excluded_however_early_and_large():
+    # Twice the arterial area, one frame earlier, but with a signal that jumps from frame to frame
+    prepared, *_ = head_with_vessels()
+    jumping = np.zeros_like(prepared.brain)
+    jumping[1, 10, 5:35] = True
+    curve = 2 * arterial_curve(-1.5)
+    curve[10:] += 30 * (-1.0) ** np.arange(50)
+    found = automatic_aif(with_curve(prepared, jumping, curve))
+    assert not (found.voxels & jumping).any()
+    early = automatic_aif(with_curve(prepared, jumping, 2 * arterial_curve(-1.5)))
+    assert (early.voxels & jumping).any()
+
+
 @pytest.mark.parametrize("voxels", [1, 2, 5, 12, 40])
 def test_few_voxels(voxels):
     prepared, arteries, _ = head_with_vessels()

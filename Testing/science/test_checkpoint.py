@@ -79,7 +79,7 @@ def test_a_pickle_is_refused_before_it_is_opened(tmp_path):
         path = tmp_path / name
         with path.open("wb") as opened:
             write(Bomb(), opened)
-        with pytest.raises(InputError, match="is a pickle, which can run code.*stunet_perfusion.checkpoint.save"):
+        with pytest.raises(InputError, match=r"is a pickle, which can run code.*stunet_perfusion.checkpoint.save"):
             checkpoint.load(path)
     assert not (tmp_path / "exploded").exists()
 
@@ -140,7 +140,7 @@ def test_weights_that_are_no_numbers_are_refused_when_read_and_when_written(tmp_
 
 
 def test_only_safetensors_are_written(tmp_path, network, info):
-    with pytest.raises(InputError, match="let it end with .safetensors"):
+    with pytest.raises(InputError, match=r"let it end with .safetensors"):
         checkpoint.save(tmp_path / "weights.pt", network, info)
 
 

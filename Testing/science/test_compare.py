@@ -63,7 +63,7 @@ def test_physical_maps_and_a_range_on_request(folder, capsys):
 def test_people_read_a_table_that_says_what_was_standardized(folder, capsys):
     assert compare(folder) == 0
     table = capsys.readouterr().out
-    for words in ("SSIM", "standardized, clipped to [-5, 5]", "maps as they are", "Research use only"):
+    for words in ("SSIM", "z-scores, cut to [-5, 5]", "maps as they are", "Research use only"):
         assert words in table
     assert "nRCBV" not in table
 

@@ -1,13 +1,17 @@
 """The three networks: the paper's structure, sizes known by hand, and what each strip size gives."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.networks import NETWORKS, build_network
 from stunet_perfusion.networks.counting import multiply_accumulates, parameter_count
+from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.layout import use_channels_last
 
 SMALL = {
@@ -25,7 +29,7 @@ def normalized(weights: int, width: int) -> int:
 def test_parameters_of_the_default_stunet_by_hand():
     widths = (16, 32, 64, 128)
     encoder = sum(normalized(3 * 3 * 7 * a * b, b) for a, b in zip((1, 32, 64, 128), widths, strict=True))
-    pairs = list(zip(widths, widths[1:], strict=False))
+    pairs = list(pairwise(widths))
     reductions = sum(normalized(2 * 2 * 4 * a * b, b) for a, b in pairs)
     expansions = sum(normalized(2 * 2 * a * b, a) for a, b in pairs)
     decoder = sum(normalized(5 * 5 * 2 * a * a, a) for a, _ in pairs)
@@ -137,6 +141,25 @@ def test_channels_last_gives_the_same_map(name):
     with torch.inference_mode():
         plain = network(strip)
         assert torch.allclose(use_channels_last(network)(strip), plain, atol=1e-5 * float(plain.std()))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_folding_batch_normalization_gives_the_same_map_and_leaves_the_network_alone(name):
+    torch.manual_seed(6)
+    network = build_network(name, SMALL[name])
+    for layer in network.modules():
+        if isinstance(layer, (nn.BatchNorm2d, nn.BatchNorm3d)):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+            nn.init.uniform_(layer.weight, 0.5, 2)
+            nn.init.normal_(layer.bias)
+    strip = torch.randn(2, 64, 16, 24)
+    with torch.inference_mode():
+        plain = network.eval()(strip)
+        folded = fold_batch_normalization(network)
+        assert not any(isinstance(layer, (nn.BatchNorm2d, nn.BatchNorm3d)) for layer in folded.modules())
+        assert torch.allclose(folded(strip), plain, atol=1e-5 * float(plain.std()))
+        assert torch.equal(network(strip), plain)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,18 @@ def test_leaked_agent_brightens_by_the_ratio_of_steady_states():
     np.testing.assert_allclose(signal[10] / before.signal[0], expected, rtol=1e-5)
 
 
+def test_after_a_preload_the_same_agent_brightens_less():
+    brightening = []
+    for preloaded in (0.0, 0.45):
+        before = baseline(pure(Tissue.TUMOR_RIM), np.ones((1, 2, 2), np.float32), QUIET, preloaded)
+        everywhere, still = np.ones((2, 2), dtype=bool), np.zeros((20, 2, 2), np.float32)
+        signal = signal_of_slice(still, np.full((20, 4), 0.8, np.float32), everywhere, before, 0, QUIET)
+        brightening.append(signal[10, 0, 0] / before.signal[0, 0, 0])
+    r1 = 1 / relaxation(Tissue.TUMOR_RIM, QUIET)[0] + 0.45
+    assert brightening[1] == pytest.approx(steady_state(r1 + 0.8, QUIET) / steady_state(r1, QUIET), rel=1e-5)
+    assert brightening[1] - 1 < 0.5 * (brightening[0] - 1)
+
+
 def test_noise_is_rician_strong_signal():
     noisy = add_noise(np.full(400_000, 500.0, np.float32), 8.0, np.random.default_rng(1))
     assert noisy.mean() == pytest.approx(500 + 8**2 / (2 * 500), abs=0.05)
@@ -100,7 +112,7 @@ def test_random_protocols_are_usual_and_long_enough():
         assert 1.0 <= protocol.repetition_time <= 2.0
         assert 0.020 <= protocol.echo_time <= 0.045
         assert 40 <= protocol.temporal_snr <= 110
-        assert protocol.arrival >= 7 * protocol.repetition_time  # a baseline, after the unsteady frames
+        assert protocol.arrival >= 10 * protocol.repetition_time  # a baseline, after the unsteady frames
         assert protocol.frames * protocol.repetition_time >= protocol.arrival + 42
     assert {protocol.field for protocol in drawn} == {1.5, 3.0}
 

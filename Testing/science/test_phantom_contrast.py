@@ -74,14 +74,25 @@ def test_table_against_a_dense_sum_for_any_transit_time_and_delay(shape):
         np.testing.assert_allclose(curves[:, n], expected, atol=1.5e-3 * expected.max())
 
 
-@settings(deadline=None, max_examples=30)
-@given(transit=st.floats(0.5, 8.0), delay=st.floats(0.0, 5.0), interval=st.floats(1.0, 2.0))
-def test_mass_balance_area_of_tissue_over_area_of_aif_is_the_blood_volume(transit, delay, interval):
+def blood_volume_from_areas(transit: float, delay: float, interval: float) -> tuple[float, float]:
+    """Area of a tissue curve of blood volume 1 over that of the sampled AIF, and over that of the AIF's formula."""
     frames = int(160 / interval)
     table = response_table(FIRST_PASS, frames, interval, dtype=np.float64)
-    curve = 0.05 * table.read(np.array([transit]), np.array([delay]))[:, 0]
-    assert curve.sum() / FIRST_PASS(np.arange(frames) * interval).sum() == pytest.approx(0.05, rel=2e-3)
-    assert curve.sum() * interval / FIRST_PASS.area == pytest.approx(0.05, rel=2e-3)
+    area = table.read(np.array([transit]), np.array([delay])).sum()
+    return area / FIRST_PASS(np.arange(frames) * interval).sum(), area * interval / FIRST_PASS.area
+
+
+@settings(deadline=None, max_examples=20)
+@given(transit=st.floats(0.5, 8.0), delay=st.floats(0.0, 5.0))
+def test_mass_balance_area_of_tissue_over_area_of_aif_is_the_blood_volume(transit, delay):
+    assert blood_volume_from_areas(transit, delay, 0.5) == pytest.approx((1.0, 1.0), abs=1e-4)
+
+
+@settings(deadline=None, max_examples=20)
+@given(transit=st.floats(0.5, 8.0), delay=st.floats(0.0, 5.0), interval=st.floats(1.0, 2.0))
+def test_mass_balance_suffers_little_from_a_scanners_few_frames(transit, delay, interval):
+    # 2 s are coarse for a first pass of 6 s: the sums differ from the integrals, whatever the convolution
+    assert blood_volume_from_areas(transit, delay, interval) == pytest.approx((1.0, 1.0), abs=1e-2)
 
 
 def test_plug_flow_is_the_aif_itself():

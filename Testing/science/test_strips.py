@@ -46,9 +46,7 @@ def test_strips_of_the_paper():
     assert strip_starts(256, 32, 8) == list(range(0, 225, 8))
 
 
-@given(
-    slice_rows=st.integers(4, 24), strip_rows=st.integers(1, 12), stride=st.integers(1, 12), batch=st.integers(1, 5)
-)
+@given(slice_rows=st.integers(4, 24), strip_rows=st.integers(1, 12), stride=st.integers(1, 12), batch=st.integers(1, 5))
 @settings(deadline=None)
 def test_mean_and_spread_are_those_of_the_strips_that_cover_a_row(slice_rows, strip_rows, stride, batch):
     strip_rows = min(strip_rows, slice_rows)

@@ -113,7 +113,7 @@ def _document(
 
 
 def _table(map_path: Path, reference_path: Path, standardize: bool, scores: dict[str, float]) -> Table:
-    scale = "standardized, clipped to [-5, 5]" if standardize else "maps as they are"
+    scale = "z-scores, cut to [-5, 5]" if standardize else "maps as they are"
     table = Table(
         title=f"{map_path.name} against {reference_path.name}",
         caption="Research use only: not for diagnosis.",

@@ -38,8 +38,10 @@ def command(
         options.print_json(report)
         return
     ratio = report["tumor_nrcbv"]
-    options.console.print(
-        f"A head of {report['brain_ml']:.0f} ml, gray over white matter CBV {report['grey_to_white_cbv']:.2f}"
-        + (f", tumor {report['tumor_ml']:.0f} ml at {ratio:.1f} times white matter." if ratio else ", no tumor.")
-    )
-    options.console.print(f"Wrote {len(files)} files to {output}. Research use only: not for diagnosis.")
+    lesion = f"tumor {report['tumor_ml']:.0f} ml at {ratio:.1f} times white matter" if ratio else "no tumor"
+    for sentence in (
+        f"A head with {report['brain_ml']:.0f} ml of brain, gray over white matter CBV "
+        f"{report['grey_to_white_cbv'] or 0:.2f}, {lesion}.",
+        f"Wrote {len(files)} files to {output}. Research use only: not for diagnosis.",
+    ):
+        options.console.print(sentence, soft_wrap=True)

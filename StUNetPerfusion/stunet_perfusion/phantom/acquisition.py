@@ -47,6 +47,8 @@ class Protocol:
 
     :param field: 1.5 or 3 tesla
     :param repetition_time: also the time between frames, as in single-shot EPI
+    :param preload: an earlier injection has shortened T1 where agent leaks, so that more of it brightens less; usual
+        where the flip angle is 60 degrees or more
     :param arrival: when contrast agent reaches the arteries, s after the first frame
     :param temporal_snr: mean brain signal before the bolus over the noise's standard deviation; infinite for no noise
     :param slice_spacing: from slice to slice; `slice_thickness` of it is excited
@@ -63,6 +65,7 @@ class Protocol:
     echo_time: float = 0.030
     repetition_time: float = 1.5
     flip_angle: float = 60.0
+    preload: bool = True
     frames: int = 80
     arrival: float = 18.0
     temporal_snr: float = 70.0
@@ -105,13 +108,16 @@ def random_protocol(generator: np.random.Generator) -> Protocol:
     field = 3.0 if generator.random() < 0.6 else 1.5
     spacing = generator.uniform(4.0, 5.5)
     repetition_time = generator.uniform(1.0, 2.0)
-    arrival = generator.uniform(14.0, 24.0)
+    arrival = generator.uniform(max(14.0, 10 * repetition_time), 26.0)  # ten frames of baseline
     shortest = int(np.ceil((arrival + 42) / repetition_time))
+    # a low flip angle makes a preload needless, and a high one asks for it
+    low_flip = generator.random() < 0.25
     return Protocol(
         field=field,
-        echo_time=generator.uniform(0.020, 0.035) if field == 3.0 else generator.uniform(0.035, 0.045),
+        echo_time=generator.uniform(0.020, 0.035) if field == 3.0 else generator.uniform(0.038, 0.045),
         repetition_time=repetition_time,
-        flip_angle=30.0 if generator.random() < 0.25 else generator.uniform(60.0, 80.0),
+        flip_angle=30.0 if low_flip else generator.uniform(60.0, 80.0),
+        preload=bool(generator.random() < (0.2 if low_flip else 0.85)),
         frames=int(generator.integers(max(60, shortest), 121)),
         arrival=arrival,
         temporal_snr=generator.uniform(40.0, 110.0),
@@ -164,14 +170,16 @@ class Baseline:
     enhancing_r1: float
 
 
-def baseline(fractions: np.ndarray, shade: np.ndarray, protocol: Protocol) -> Baseline:
+def baseline(fractions: np.ndarray, shade: np.ndarray, protocol: Protocol, preloaded_r1: float = 0.0) -> Baseline:
     """Signal before contrast agent arrives, and the approach to its steady state.
 
     Frame n after the start has the steady state plus (sin(flip) - steady state) * (cos(flip) exp(-TR / T1))^n.
 
     :param fractions: (tissues, Z, Y, X)
     :param shade: (Z, Y, X) receive sensitivity, about 1
+    :param preloaded_r1: what a preload has added to 1 / T1 of living tumor, 1/s
     """
+    tumor_r1 = 1 / relaxation(Tissue.TUMOR_RIM, protocol)[0] + preloaded_r1
     angle = protocol.flip
     steady = np.zeros(fractions.shape[1:], dtype=np.float32)
     more = np.zeros((_APPROACH_FRAMES, *steady.shape), dtype=np.float32)
@@ -180,6 +188,7 @@ def baseline(fractions: np.ndarray, shade: np.ndarray, protocol: Protocol) -> Ba
         t1, t2_star, density = relaxation(tissue, protocol)
         if density == 0:
             continue
+        t1 = 1 / tumor_r1 if tissue == Tissue.TUMOR_RIM else t1
         level = np.exp(-protocol.echo_time / t2_star) * density
         in_steady_state = steady_state(1 / t1, protocol)
         part = fractions[tissue] * np.float32(level * in_steady_state)
@@ -193,7 +202,6 @@ def baseline(fractions: np.ndarray, shade: np.ndarray, protocol: Protocol) -> Ba
                 more[frame] += excess * part
     share = np.divide(enhancing, steady, out=np.zeros_like(steady), where=steady > 0)
     units = np.float32(_BRAIN_SIGNAL / brain_level(protocol)) * shade
-    tumor_r1 = 1 / relaxation(Tissue.TUMOR_RIM, protocol)[0]
     volume = fractions[Tissue.TUMOR_RIM] + fractions[Tissue.SCALP]
     return Baseline(steady * units, more * units, volume, share, tumor_r1)
 

@@ -50,7 +50,7 @@ def place_tumor(
     """
     spacing = anatomy.grid.spacing[::-1]
     lowest = max(int(anatomy.brain_box[1][0] - _DEPTH_OF_SLICES / spacing[0]), 0)
-    white = np.argwhere(np.isin(anatomy.tissue[lowest:], _CEREBRAL_WHITE)) + [lowest, 0, 0]
+    white = np.argwhere(np.isin(anatomy.tissue[lowest:], _CEREBRAL_WHITE)) + np.array([lowest, 0, 0])
     if near is not None:
         distance = np.linalg.norm((white - near) * spacing, axis=1)
         white = white[distance <= max(np.sort(distance)[min(2000, len(distance) - 1)], 15.0)]

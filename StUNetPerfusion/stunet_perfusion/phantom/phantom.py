@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.phantom import acquisition, lesion
+from stunet_perfusion.phantom import constants as known
 from stunet_perfusion.phantom.acquisition import Baseline, Protocol
 from stunet_perfusion.phantom.anatomy import PARENCHYMA, Anatomy, Tissue
 from stunet_perfusion.phantom.contrast import ArterialBolus, ResponseTable, convolve_residue, response_table
@@ -151,7 +152,7 @@ def make_phantom(
     :param physiology: defaults to the average person
     :param protocol: defaults to 3 T, TE 30 ms, TR 1.5 s, 22 slices
     :param seed: of everything random; the same seed gives the same phantom
-    :param slices: evenly spaced indices of the only slices wanted; their series and truth are those of the whole phantom
+    :param slices: evenly spaced indices of the only slices wanted; their series and truth are those of the whole head
     """
     physiology = physiology or Physiology()
     protocol = protocol or Protocol()
@@ -193,6 +194,7 @@ def make_phantom(
         shape=physiology.transit_shape,
         longest_delay=_LONGEST_DELAY,
     )
+    preloaded = known.PRELOAD_PLASMA.value * physiology.leakage_ve if protocol.preload and physiology.k_trans else 0.0
     tumor_mask = fractions[Tissue.TUMOR_CORE] + fractions[Tissue.TUMOR_RIM] > 0.5
     return Phantom(
         grid=_grid_of(position.grid, chosen),
@@ -208,7 +210,7 @@ def make_phantom(
         vessels=_arterial_voxels(fractions),
         aif=bolus(times),
         flow=flow,
-        baseline=acquisition.baseline(fractions, shade, protocol),
+        baseline=acquisition.baseline(fractions, shade, protocol, preloaded * protocol.r1),
         fractions=fractions,
         responses=responses,
         leaked=_leaked(bolus, times, physiology, protocol),

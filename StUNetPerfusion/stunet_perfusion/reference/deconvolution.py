@@ -26,15 +26,16 @@ from stunet_perfusion.reference.circulant import (
     padded_length,
 )
 
-#: Samples of residue functions that are worked on together: less than 1 MB in the first pass, which stays in a
-#: processor's own cache. Products of this size also stay below what OpenBLAS spreads over threads of its own, which
-#: would get in the way of ours.
-_SAMPLES_AT_ONCE = 2**16
+#: Samples of residue functions that are worked on together. More leaves a processor's own cache, less spends the time
+#: in handing over Python's lock between threads.
+_SAMPLES_AT_ONCE = 2**18
 
-#: In the first pass the residue functions are computed anew from their spectra after so many levels, so that rounding
-#: does not add up, and when this share of the voxels is done, to lose these.
-_LEVELS_BETWEEN_REBUILDS = 16
-_SHARE_DONE_TO_REBUILD = 0.3
+#: In the first pass residue functions are computed anew from their spectra after so many levels, so that rounding does
+#: not add up, and without the voxels that are done.
+_LEVELS_AT_ONCE = 8
+
+#: The largest product (m n k) that OpenBLAS does not spread over threads of its own, which would get in the way of ours.
+_LARGEST_PRODUCT = 2**18
 
 #: Bound of all rounding in the first pass, for each of the L samples, as a share of the sum of a voxel's amplitudes:
 #: 16 updates, the transform, the second difference of values up to four times as large, and the sum over 130 of them,
@@ -50,8 +51,8 @@ class _System:
     :param length: L
     :param inverse: (K, 1) complex, one over the AIF's spectrum, 0 where that is negligible; K = L // 2 + 1
     :param order: (K,) Fourier components from the smallest singular value up
-    :param waves: (K, 2 L - 2, 2) float32, what the real and the imaginary part of component k add to the L samples of
-        the residue function and to its L - 2 second differences
+    :param waves: (K, L, 2) float32, what the real and the imaginary part of component k add to the residue function
+    :param bends: (K, L - 2, 2) float32, what they add to its second differences
     """
 
     frames: int
@@ -59,6 +60,7 @@ class _System:
     inverse: np.ndarray
     order: np.ndarray
     waves: np.ndarray
+    bends: np.ndarray
 
 
 def oscillation_index_cbf(
@@ -103,9 +105,10 @@ def _system(aif: np.ndarray, frame_interval: float) -> _System:
     components = np.arange(len(spectrum))
     angle = 2 * np.pi * np.outer(components, np.arange(length)) / length
     share = np.where(2 * components % length == 0, 1, 2)[:, None] / length
-    samples = np.stack([share * np.cos(angle), -share * np.sin(angle)], axis=-1)
-    waves = np.concatenate([samples, np.diff(samples, 2, axis=1)], axis=1)
-    return _System(frames, length, inverse[:, None], np.argsort(np.abs(spectrum), kind="stable"), waves.astype(np.float32))
+    waves = np.stack([share * np.cos(angle), -share * np.sin(angle)], axis=-1)
+    bends = np.diff(waves, 2, axis=1)
+    order = np.argsort(np.abs(spectrum), kind="stable")
+    return _System(frames, length, inverse[:, None], order, waves.astype(np.float32), bends.astype(np.float32))
 
 
 def _residue_spectra(concentration: np.ndarray, system: _System) -> np.ndarray:
@@ -128,9 +131,9 @@ def _quiet_maximum(spectra: np.ndarray, system: _System, level: np.ndarray) -> n
     pending = np.arange(len(cbf))
     while len(pending):
         kept = np.where(rank >= level[pending], spectra[:, pending], 0)
-        samples = _residue_functions(kept, length)
-        maximum = samples[:length].max(axis=0)
-        oscillation = np.abs(samples[length:]).sum(axis=0)
+        residue, differences = _residue_functions(kept, length)
+        maximum = residue.max(axis=0)
+        oscillation = np.abs(differences).sum(axis=0)
         allowed = LARGEST_OSCILLATION_INDEX * np.where(level[pending] == 0, system.frames, length) * maximum
         # A curve that is nowhere positive has a negative index, one with NaN has none: both stay as they are.
         loud = (maximum >= 0) & (oscillation > allowed) & (level[pending] < last)
@@ -151,51 +154,52 @@ def _first_level_in_doubt(spectra: np.ndarray, system: _System) -> np.ndarray:
     voxels = np.arange(len(found))
     level = 0
     while len(voxels) and level < last:
-        samples = _residue_functions(spectra, length)
-        differences = np.empty_like(samples[length:])
+        levels = min(_LEVELS_AT_ONCE, last - level)
         rounding = np.float32(2 * _ROUNDING) * np.abs(spectra.view(np.float32)).sum(axis=0).reshape(-1, 2).sum(axis=1)
-        loud = np.ones(len(voxels), dtype=bool)
-        loud_levels = np.zeros(len(voxels), dtype=np.intp)
-        rebuild_at, enough = min(level + _LEVELS_BETWEEN_REBUILDS, last), (1 - _SHARE_DONE_TO_REBUILD) * len(voxels)
-        while True:
-            maximum = samples[:length].max(axis=0)
-            oscillation = np.abs(samples[length:], out=differences).sum(axis=0)
-            allowed = np.float32(LARGEST_OSCILLATION_INDEX * (length if level else system.frames)) * maximum + rounding
-            loud &= oscillation > allowed
-            loud &= maximum > rounding
-            loud_levels += loud
-            component = system.order[level]
-            level += 1
-            if level == rebuild_at or np.count_nonzero(loud) <= enough:
-                break
-            samples = _without(samples, spectra[component], system.waves[component])
-        found[voxels] += loud_levels
-        voxels, spectra = voxels[loud], np.compress(loud, spectra, axis=1)
+        maximum, oscillation = np.empty((2, levels, len(voxels)), dtype=np.float32)
+        residue, differences = _residue_functions(spectra, length)
+        moduli = np.empty_like(differences)
+        for i in range(levels):
+            if i:
+                component = system.order[level + i - 1]
+                _remove(residue, spectra[component], system.waves[component])
+                _remove(differences, spectra[component], system.bends[component])
+            np.max(residue, axis=0, out=maximum[i])
+            np.sum(np.abs(differences, out=moduli), axis=0, out=oscillation[i])
+        allowed = np.float32(LARGEST_OSCILLATION_INDEX * length) * maximum + rounding
+        if level == 0:
+            allowed[0] = np.float32(LARGEST_OSCILLATION_INDEX * system.frames) * maximum[0] + rounding
+        loud = (maximum > rounding) & (oscillation > allowed)
+        still_loud = loud.all(axis=0)
+        found[voxels] += np.where(still_loud, levels, loud.argmin(axis=0))
+        level += levels
+        voxels, spectra = voxels[still_loud], np.compress(still_loud, spectra, axis=1)
         spectra[system.order[:level]] = 0
     return found
 
 
-def _residue_functions(spectra: np.ndarray, length: int) -> np.ndarray:
-    """(2 L - 2, V) residue functions and, below them, their second differences, in the precision of the spectra.
+def _residue_functions(spectra: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """(L, V) residue functions and (L - 2, V) their second differences, in the precision of the spectra.
 
     :param spectra: (K, V) complex
     """
-    samples = np.empty((2 * length - 2, spectra.shape[1]), dtype=spectra.real.dtype)
-    residue, differences = samples[:length], samples[length:]
-    residue[:] = scipy.fft.irfft(spectra, length, axis=0)
-    np.add(residue[2:], residue[:-2], out=differences)
+    residue = scipy.fft.irfft(spectra, length, axis=0)
+    differences = residue[2:] + residue[:-2]
     differences -= residue[1:-1]
     differences -= residue[1:-1]
-    return samples
+    return residue, differences
 
 
-def _without(samples: np.ndarray, coefficients: np.ndarray, waves: np.ndarray) -> np.ndarray:
-    """Take one Fourier component out of all residue functions, in place.
+def _remove(samples: np.ndarray, coefficients: np.ndarray, waves: np.ndarray) -> None:
+    """Take one Fourier component out of all residue functions, or out of their differences, in place.
 
-    :param samples: (2 L - 2, V) float32, as `_residue_functions` gives them
+    :param samples: (M, V) float32
     :param coefficients: (V,) complex64, the component in each voxel's spectrum
-    :param waves: (2 L - 2, 2) float32, what real and imaginary part add
+    :param waves: (M, 2) float32, what real and imaginary part add
     """
-    parts = coefficients.view(np.float32).reshape(-1, 2)
-    # BLAS counts columns first: seen through its eyes, this is samples^T -= parts waves^T, written over itself.
-    return sgemm(-1.0, parts.T, waves.T, 1.0, samples.T, trans_a=True, overwrite_c=True).T
+    parts = coefficients.view(np.float32).reshape(-1, 2).T
+    rows = max(_LARGEST_PRODUCT // (2 * len(coefficients)), 1)
+    for start in range(0, len(samples), rows):
+        some = slice(start, start + rows)
+        # BLAS counts columns first: seen through its eyes, this is samples^T -= parts waves^T, written over itself.
+        sgemm(-1.0, parts, waves[some].T, 1.0, samples[some].T, trans_a=True, overwrite_c=True)

@@ -13,7 +13,7 @@ from stunet_perfusion.reference.deconvolution import oscillation_index_cbf
 from stunet_perfusion.series import DscSeries
 
 #: Share of red cells in the blood of large vessels and of capillaries, and density of the brain in g/ml. The contrast
-#: agent is in the plasma only. From the T1 bookend method, as in PMC3121008.
+#: agent is in the plasma only. The values are those of the T1 bookend method.
 HEMATOCRIT_LARGE, HEMATOCRIT_SMALL = 0.45, 0.25
 BRAIN_DENSITY = 1.04
 

@@ -30,6 +30,9 @@ LOWEST_DOSE = 0.2
 RANDOM_TUMOR_SHARE = 0.5
 TUMOR_FROM_FILE_SHARE = 0.3
 
+#: Masks of smaller tumors, in ml, are remnants after surgery, of which no voxel of a series would be full.
+SMALLEST_TUMOR = 1.0
+
 #: An arrival too late for the series, or another unusable draw, is drawn again this often.
 DRAWS = 5
 
@@ -54,7 +57,9 @@ class PhantomSource:
         draw = generator.random()
         if draw < TUMOR_FROM_FILE_SHARE and self.tumors:
             path = self.tumors[generator.integers(len(self.tumors))]
-            return tumor_from_file(path, anatomy, int(generator.integers(2**31)))
+            tumor = tumor_from_file(path, anatomy, int(generator.integers(2**31)))
+            millilitres = tumor.sum() * np.prod(anatomy.grid.spacing) / 1000
+            return tumor if millilitres >= SMALLEST_TUMOR else "random"
         return "random" if draw < TUMOR_FROM_FILE_SHARE + RANDOM_TUMOR_SHARE else None
 
 

@@ -1,0 +1,53 @@
+"""`stunet-perfusion checkpoint`: what a checkpoint is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from stunet_perfusion.checkpoint import load
+from stunet_perfusion.cli import options
+from stunet_perfusion.networks.counting import multiply_accumulates, parameter_count
+from stunet_perfusion.resources import shipped_checkpoint
+
+
+def command(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="a .safetensors checkpoint; the shipped stU-Net by default")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """The weights are loaded and checked, so what is printed can be used."""
+    path = path or shipped_checkpoint()
+    loaded = load(path)
+    info = loaded.info
+    document: dict[str, Any] = {
+        "file": str(path),
+        "megabytes": round(path.stat().st_size / 1e6, 2),
+        "parameters": parameter_count(loaded.network),
+        "multiply_accumulates_per_strip": multiply_accumulates(
+            loaded.network, info.input.frames, info.strip.rows, info.input.size
+        ),
+        **asdict(info),
+    }
+    if json:
+        options.print_json(document)
+        return
+    strip = f"{info.strip.rows} rows x {info.input.size} columns x {info.input.frames} frames"
+    table = Table(title=path.name, show_header=False, title_justify="left")
+    table.add_row("network", f"{info.network} {info.arguments}")
+    table.add_row("parameters", f"{document['parameters']:,}")
+    table.add_row("per strip", f"{document['multiply_accumulates_per_strip'] / 1e9:.2f} x 10^9 multiply-accumulates")
+    table.add_row("strip", f"{strip}, padding {info.strip.padding}")
+    table.add_row("input", info.input.quantity)
+    for name, value in info.training.items():
+        table.add_row(f"training: {name}", str(value))
+    for name, value in info.scores.items():
+        table.add_row(f"scores: {name}", str(value))
+    table.add_row("licence", info.licence)
+    table.add_row("size", f"{document['megabytes']:.2f} MB")
+    options.console.print(table)

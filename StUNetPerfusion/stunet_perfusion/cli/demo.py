@@ -1,0 +1,94 @@
+"""`stunet-perfusion demo`: the whole job, from a phantom to a figure."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.table import Table
+
+from stunet_perfusion import __version__
+from stunet_perfusion.checkpoint import load
+from stunet_perfusion.cli import options
+from stunet_perfusion.demo import TITLES, run_doses, score_doses, write_figure, write_maps, write_scores
+from stunet_perfusion.dose import METHODS, check_dose
+from stunet_perfusion.phantom import make_phantom, mni_anatomy
+from stunet_perfusion.phantom.files import write_phantom
+from stunet_perfusion.predict import choose_device
+from stunet_perfusion.progress import part_of
+from stunet_perfusion.resources import RESOURCES, shipped_checkpoint
+from stunet_perfusion.writing import staged_output
+
+
+def command(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="folder for the results")] = Path(
+        "demo"
+    ),
+    method: Annotated[
+        str, typer.Option("--method", metavar="|".join(METHODS), help="how the dose is lowered; see 'simulate'")
+    ] = "noise-matched",
+    stride: Annotated[
+        int,
+        typer.Option("--stride", metavar="N", help="rows from strip to strip; 1 averages all and takes 8 times longer"),
+    ] = 8,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda:0|mps", help="where to compute")] = "auto",
+    seed: options.Seed = 0,
+    json: options.Json = False,
+) -> None:
+    """Writes the phantom, every map, scores.csv and comparison.png."""
+    check_dose(1.0, method)
+    started = time.monotonic()
+    checkpoints = [load(shipped_checkpoint("stunet"))]
+    if (hess := RESOURCES / "Checkpoints" / "hess.safetensors").is_file():
+        checkpoints.insert(0, load(hess))
+    with staged_output(output) as folder, options.progress_bar(quiet=json) as progress:
+        progress(0.0, "Making the phantom")
+        phantom = make_phantom(mni_anatomy(), tumor="random", seed=seed)
+        write_phantom(folder / "phantom", phantom, part_of(progress, 0.02, 0.2))
+        results = run_doses(
+            phantom, checkpoints, method, stride, choose_device(device), seed, part_of(progress, 0.2, 0.9)
+        )
+        progress(0.9, "Scoring")
+        rows = score_doses(phantom, results)
+        provenance = {
+            "use": "Research use only: not for diagnosis.",
+            "program": f"StUNetPerfusion {__version__}, torch {torch.__version__}",
+            "dose_method": method,
+            "stride": stride,
+            "seed": seed,
+            "checkpoints": [checkpoint.name for checkpoint in checkpoints],
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        write_maps(folder, phantom, results)
+        write_scores(folder, rows, provenance)
+        write_figure(folder / "comparison.png", phantom, results, rows, method)
+    if json:
+        options.print_json({**provenance, "output": str(output), "rows": rows})
+        return
+    for against in ("truth", "reference"):
+        options.console.print(_table(rows, against, method))
+    options.console.print(
+        f"Maps, table (scores.csv) and figure (comparison.png) are in {output.resolve()}, "
+        f"after {provenance['seconds']:.0f} s. Research use only: not for diagnosis."
+    )
+
+
+def _table(rows: list[dict[str, Any]], against: str, method: str) -> Table:
+    """Scores against the truth, or against the full-dose reference map as in the paper."""
+    name = "the phantom's truth" if against == "truth" else "the full-dose reference map"
+    table = Table(title=f"Standardized CBV against {name}; lower doses: {method}", title_justify="left")
+    for column in ("dose", "map", "L1", "L2", "SSIM", "tumor L1", "tumor / white matter"):
+        table.add_column(column, justify="left" if column == "map" else "right")
+    for row in rows:
+        if row["against"] == against:
+            ratio = f"{row['nrcbv']:.2f}" + (f" (true {row['nrcbv_reference']:.2f})" if against == "truth" else "")
+            table.add_row(
+                f"{100 * row['dose']:g} %",
+                TITLES[row["method"]],
+                *(f"{row[score]:.3f}" for score in ("l1", "l2", "ssim", "tumor_l1")),
+                ratio,
+            )
+    return table
