@@ -1,0 +1,184 @@
+"""One case, end to end: what the maps are worth when the network is known."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from science.synthetic import make_series, oblique_grid
+from stunet_perfusion import checkpoint
+from stunet_perfusion.aif import automatic_aif
+from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo
+from stunet_perfusion.cli import main
+from stunet_perfusion.dose import simulate_dose
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.networks import build_network
+from stunet_perfusion.predict import PredictionSettings, choose_device, predict_case, predict_standardized
+from stunet_perfusion.preparation import prepare
+from stunet_perfusion.reading import read_map
+from stunet_perfusion.reference import reference_cbv
+from stunet_perfusion.strips import StripRule
+from stunet_perfusion.writing import write_map, write_series
+
+SHAPE = (3, 40, 36)
+
+
+class MeanDrop(nn.Module):
+    """Predicts minus the mean over time: a map that rises with the blood volume, in closed form."""
+
+    row_step, row_reach = 1, 0
+
+    def check_strip(self, frames, rows, columns):
+        pass
+
+    def forward(self, strips):
+        return -strips.mean(dim=1)
+
+
+@pytest.fixture
+def series():
+    return make_series(frames=50, shape=SHAPE, noise=1.0, seed=3, grid=oblique_grid(SHAPE))
+
+
+@pytest.fixture
+def brain():
+    mask = np.zeros(SHAPE, bool)
+    mask[:2, 6:34, 5:31] = True
+    return mask
+
+
+@pytest.fixture
+def known():
+    return Checkpoint(CheckpointInfo("stunet", {}), MeanDrop(), "known")
+
+
+def test_the_prediction_comes_back_onto_the_grid_of_the_series(series, brain, known):
+    """The map of a network in closed form, computed without boxes, resampling and strips."""
+    prepared = prepare(series, mask=brain, drop_frames=0)
+    predicted = predict_standardized(prepared, known, stride=16)
+    first_five = series.signal[:5][:, brain]
+    z_scores = (series.signal - first_five.mean()) / first_five.std()
+    window = np.minimum(np.arange(64), series.frames - 1)
+    expected = -np.clip(z_scores, -5, 5)[window].mean(axis=0)
+    inner = np.zeros_like(brain)
+    inner[:2, 8:32, 7:29] = True
+    # Resampling there and back blurs edges by a fraction of a voxel; everywhere else the map is the same.
+    error = np.abs(predicted.mean[inner] - expected[inner]) / expected[brain].std()
+    assert np.median(error) < 0.01
+    assert np.percentile(error, 99) < 0.15
+    assert predicted.spread.max() < 1e-3
+    assert not predicted.mean[2].any(), "a slice without brain is not predicted"
+    assert not predicted.mean[:, :5].any(), "nothing is predicted outside the box"
+
+
+def test_the_map_has_the_unit_of_the_closed_form_and_its_zero(series, brain, known):
+    kept = series.signal.copy()
+    case = predict_case(series, known, PredictionSettings(stride=16, drop_frames=0), mask=brain)
+    closed_form = case.closed_form[brain]
+    slope, offset = np.polyfit(case.map.cbv[brain], closed_form, 1)
+    assert slope == pytest.approx(1, abs=0.05)
+    assert offset == pytest.approx(0, abs=0.05 * closed_form.mean())
+    np.testing.assert_array_equal(series.signal, kept)
+
+
+@pytest.mark.parametrize("method", ["equation1", "noise-matched"])
+def test_a_case_at_a_dose_is_the_case_of_the_simulated_series(series, brain, known, method):
+    full = prepare(series, mask=brain, drop_frames=0)
+    lowered = simulate_dose(full.series, full.bolus.arrival, 0.4, method, seed=9)
+    expected = predict_standardized(prepare(lowered, mask=brain, drop_frames=0), known, stride=16).mean
+    settings = PredictionSettings(dose=0.4, method=method, seed=9, stride=16, drop_frames=0)
+    case = predict_case(series, known, settings, mask=brain)
+    np.testing.assert_allclose(case.map.standardized, expected, atol=1e-5)
+    aif = automatic_aif(case.prepared)
+    np.testing.assert_array_equal(
+        case.closed_form, reference_cbv(case.prepared.series, case.prepared.bolus.arrival, aif.curve)
+    )
+
+
+def test_an_unknown_device_is_named():
+    with pytest.raises(InputError, match=r"'abacus' cannot be used.* use --device cpu"):
+        choose_device("abacus")
+    assert choose_device("cpu") == "cpu"
+
+
+@pytest.fixture
+def files(tmp_path, series, brain):
+    """A series, a mask, and a small real checkpoint whose map rises with the blood volume."""
+    torch.manual_seed(0)
+    network = build_network("hess", {"sequence_widths": [2, 2, 2, 2]})
+    for parameter in network.parameters():
+        parameter.data.abs_()
+    network.head.weight.data.neg_()
+    path = tmp_path / "small.safetensors"
+    checkpoint.save(path, network, CheckpointInfo("hess", {"sequence_widths": [2, 2, 2, 2]}, strip=StripRule(16)))
+    write_series(tmp_path / "dsc.nii.gz", series)
+    write_map(tmp_path / "mask.nii.gz", brain, series.grid)
+    return tmp_path
+
+
+def predict(folder, *options):
+    words = ["predict", str(folder / "dsc.nii.gz"), "--output", str(folder / "out"), "--stride", "16", "--json"]
+    words += ["--checkpoint", str(folder / "small.safetensors"), "--mask", str(folder / "mask.nii.gz")]
+    return main([*words, "--drop-frames", "0", *options])
+
+
+def test_the_command_writes_maps_on_the_grid_and_a_report(files, series, capsys):
+    assert predict(files, "--dose", "0.5", "--method", "noise-matched", "--seed", "4") == 0
+    names = sorted(path.name for path in (files / "out").iterdir())
+    assert names == ["cbv.nii.gz", "cbv_standardized.nii.gz", "cbv_uncertainty.nii.gz", "report.json"]
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((files / "out" / "report.json").read_text())
+    assert printed["settings"]["dose"] == 0.5
+    assert printed["settings"]["method"] == "noise-matched"
+    assert printed["checkpoint"]["network"] == "hess"
+    assert "not for diagnosis" in printed["use"]
+    cbv, grid = read_map(files / "out" / "cbv.nii.gz")
+    standardized, _ = read_map(files / "out" / "cbv_standardized.nii.gz")
+    assert grid.matches(series.grid, 1e-4)
+    scale = printed["cbv_of_z_score"]
+    predicted = standardized != 0
+    np.testing.assert_allclose(
+        cbv[predicted], scale["mean"] + scale["sd"] * standardized[predicted], rtol=1e-4, atol=1e-6
+    )
+    assert not cbv[~predicted].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--dose", "0"), "error: dose: 0 is not in (0, 1]"),
+        (("--dose", "1.5"), "error: dose: 1.5 is not in (0, 1]"),
+        (("--method", "magic"), "error: dose: there is no method 'magic'"),
+        (("--stride", "40"), "error: --stride: 40 is not between 1 and the 16 rows of a strip"),
+        (("--drop-frames", "some"), "error: --drop-frames: 'some' is neither a number"),
+        (("--checkpoint", "nowhere.safetensors"), "error: nowhere.safetensors: does not exist"),
+        (("--mask", "nowhere.nii.gz"), "error: nowhere.nii.gz"),
+        (("--device", "abacus"), "error: --device: 'abacus' cannot be used"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_nothing_is_written(files, capsys, options, sentence):
+    assert predict(files, *options) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(sentence)
+    assert captured.err.count("\n") == 1
+    assert not captured.out
+    assert not (files / "out").exists()
+
+
+def test_a_run_that_fails_leaves_older_results_alone(files):
+    assert predict(files) == 0
+    before = {path.name: path.read_bytes() for path in (files / "out").iterdir()}
+    assert predict(files, "--stride", "40") == 2
+    assert {path.name: path.read_bytes() for path in (files / "out").iterdir()} == before
+
+
+def test_looking_at_the_options_does_not_load_torch():
+    """`info` and `--help` must answer at once."""
+    import subprocess
+
+    code = "import sys; from stunet_perfusion.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0
