@@ -18,6 +18,7 @@ from stunet_perfusion.reference import (
     reference_cbv,
     reference_maps,
 )
+from stunet_perfusion.reference import maps as maps_module
 from stunet_perfusion.series import DscSeries, Grid
 
 BOLUS = Bolus(arrival=10, peak=14)
@@ -141,23 +142,31 @@ def test_refuses_what_is_no_aif(aif):
         reference_maps(series, 5, aif, head_of((1, 8, 8)))
 
 
-def test_reports_progress_and_stops_when_asked():
-    series, seen = make_series(), []
+def test_goes_through_a_large_series_slab_by_slab(monkeypatch):
+    """Two slices at a time, the last alone, give what all at once give; and it stops between two when asked."""
+    series = make_series(noise=6.0, shape=(5, 16, 14))
+    mask, aif, seen = head_of(series.grid.shape), arterial(series), []
+    at_once = reference_maps(series, 8, aif, mask)
+    monkeypatch.setattr(maps_module, "_VALUES_AT_ONCE", 2 * series.signal[:, 0].size)
+    in_slabs = reference_maps(series, 8, aif, mask, progress=lambda *report: seen.append(report))
+    for name, image in vars(at_once).items():
+        np.testing.assert_array_equal(getattr(in_slabs, name), image)
+    np.testing.assert_array_equal(reference_cbv(series, 8, aif), at_once.cbv)
+    assert seen == [
+        (0.0, "Deconvolving slices 1 to 2 of 5"),
+        (0.4, "Deconvolving slices 3 to 4 of 5"),
+        (0.8, "Deconvolving slices 5 to 5 of 5"),
+    ]
 
-    def stop_in_the_second_slice() -> None:
-        if len(seen) == 1:
+    def stop_in_the_second() -> None:
+        if len(seen) == 4:
             raise Cancelled
 
     with pytest.raises(Cancelled):
         reference_maps(
-            series,
-            8,
-            arterial(series),
-            head_of(series.grid.shape),
-            progress=lambda fraction, message: seen.append((fraction, message)),
-            check_cancelled=stop_in_the_second_slice,
+            series, 8, aif, mask, progress=lambda *report: seen.append(report), check_cancelled=stop_in_the_second
         )
-    assert seen == [(0, "Deconvolving slice 1 of 4")]
+    assert len(seen) == 4
 
 
 def test_does_not_touch_the_signal():

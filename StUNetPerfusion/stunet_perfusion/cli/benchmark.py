@@ -26,7 +26,7 @@ def _reference(
         int, typer.Option("--loop-voxels", metavar="N", min=1, help="voxels deconvolved one after another")
     ] = 500,
     workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", min=1, help="threads; default: one for each processor")
+        int | None, typer.Option("--workers", metavar="N", min=1, help="processes; default: one for each processor")
     ] = None,
     json: options.Json = False,
 ) -> None:

@@ -18,12 +18,17 @@ from stunet_perfusion.networks import NETWORKS, build_network
 from stunet_perfusion.predict import choose_device
 from stunet_perfusion.strips import StripRule
 from stunet_perfusion.training.loop import EpochResult, train
-from stunet_perfusion.training.phantom_cases import PhantomSource, image_files, random_phantom, strips_of_epoch
+from stunet_perfusion.training.phantom_cases import (
+    SLICE_STEP,
+    PhantomSource,
+    image_files,
+    random_phantom,
+    strips_of_epoch,
+)
 from stunet_perfusion.training.validation import mean_by_dose, validate
 
-#: Validation phantoms are drawn from a stream of seeds that no epoch reaches, and every fourth slice of them is used.
+#: Validation phantoms are drawn from a stream of seeds that no epoch reaches.
 VALIDATION_STREAM = 10**6
-VALIDATION_SLICES = 4
 
 NetworkName = Enum("NetworkName", {name: name for name in NETWORKS}, type=str)
 
@@ -45,7 +50,7 @@ def command(
         str, typer.Option(metavar="N,N,...", help="channels a level (stunet) or a step in time (hess)")
     ] = "",
     epochs: Annotated[int, typer.Option(min=1, help="epochs; each sees phantoms of its own")] = 200,
-    heads: Annotated[int, typer.Option(min=1, help="phantoms an epoch")] = 4,
+    heads: Annotated[int, typer.Option(min=1, help="phantoms an epoch")] = 12,
     batch: Annotated[int, typer.Option(min=1, help="strips a step")] = 8,
     learning_rate: Annotated[float, typer.Option(help="of Adam, at the start")] = 1e-3,
     strip_rows: Annotated[int, typer.Option(help="height of a strip")] = 32,
@@ -66,7 +71,7 @@ def command(
     rule = StripRule(strip_rows)
     model.check_strip(64, rule.rows, 256)
     held_out = [
-        random_phantom(PhantomSource((head,)), (seed, VALIDATION_STREAM, n), VALIDATION_SLICES)[0]
+        random_phantom(PhantomSource((head,)), (seed, VALIDATION_STREAM, n), SLICE_STEP)[0]
         for n, head in enumerate(unseen)
     ]
     history: list[dict[str, Any]] = []

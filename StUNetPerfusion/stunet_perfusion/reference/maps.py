@@ -1,4 +1,4 @@
-"""Reference maps of a series: CBV, CBF and MTT as `verbena -modelfree` defines them, slice by slice."""
+"""Reference maps of a series: CBV, CBF and MTT as `verbena -modelfree` defines them, some slices at a time."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from stunet_perfusion.series import DscSeries
 #: agent is in the plasma only. The values are those of the T1 bookend method.
 HEMATOCRIT_LARGE, HEMATOCRIT_SMALL = 0.45, 0.25
 BRAIN_DENSITY = 1.04
+
+#: Values of concentration that are held at a time, 64 MB, if one slice has not more.
+_VALUES_AT_ONCE = 2**24
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +48,9 @@ def reference_cbv(
     """
     aif = checked_aif(aif_curve, series.frames)
     cbv = np.empty(series.grid.shape, dtype=np.float32)
-    for z in range(len(cbv)):
-        progress(z / len(cbv), f"CBV of slice {z + 1} of {len(cbv)}")
-        cbv[z] = blood_volume(_slice_concentration(series, baseline_frames, z), aif)
+    for slab in _slabs(series):
+        progress(slab.start / len(cbv), f"CBV of {_name(slab, len(cbv))}")
+        cbv[slab] = blood_volume(_concentration(series, baseline_frames, slab), aif)
     return cbv
 
 
@@ -70,19 +73,19 @@ def reference_maps(
     :param baseline_frames: frames that S0 is the mean of
     :param aif_curve: (T,) delta R2* of the artery, in 1/s where the series knows its TE, else TE * delta R2*
     :param mask: (Z, Y, X) bool, where CBF is wanted
-    :param workers: threads; None takes one for each processor
+    :param workers: processes; None takes as many as help
     :raises InputError: an AIF without positive area or of another length
     """
     aif = checked_aif(aif_curve, series.frames)
     shape = series.grid.shape
     cbv, cbf = np.empty(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-    for z in range(shape[0]):
+    for slab in _slabs(series):
         check_cancelled()
-        progress(z / shape[0], f"Deconvolving slice {z + 1} of {shape[0]}")
-        curves = _slice_concentration(series, baseline_frames, z)
-        cbv[z] = blood_volume(curves, aif)
-        if mask[z].any():
-            cbf[z, mask[z]] = _finite(oscillation_index_cbf(curves[:, mask[z]], aif, series.frame_interval, workers))
+        progress(slab.start / shape[0], f"Deconvolving {_name(slab, shape[0])}")
+        curves, inside = _concentration(series, baseline_frames, slab), mask[slab]
+        cbv[slab] = blood_volume(curves, aif)
+        flow = oscillation_index_cbf(curves[:, inside], aif, series.frame_interval, workers)
+        cbf[slab][inside] = _finite(flow)
     return ReferenceMaps(cbv, cbf, transit_time(cbv, cbf))
 
 
@@ -120,9 +123,20 @@ def absolute_maps(maps: ReferenceMaps) -> ReferenceMaps:
     return ReferenceMaps(maps.cbv * np.float32(100 * factor), maps.cbf * np.float32(6000 * factor), maps.mtt)
 
 
-def _slice_concentration(series: DscSeries, baseline_frames: int, z: int) -> np.ndarray:
-    """(T, Y, X) delta R2* of one slice."""
-    signal = series.signal[:, z]
+def _slabs(series: DscSeries) -> list[slice]:
+    """Slices that are worked on together: few for a large series, all for a small one."""
+    slices = len(series.signal[0])
+    thickness = max(_VALUES_AT_ONCE // max(series.signal[:, 0].size, 1), 1)
+    return [slice(start, min(start + thickness, slices)) for start in range(0, slices, thickness)]
+
+
+def _name(slab: slice, slices: int) -> str:
+    return f"slices {slab.start + 1} to {slab.stop} of {slices}"
+
+
+def _concentration(series: DscSeries, baseline_frames: int, slab: slice) -> np.ndarray:
+    """(T, z, Y, X) delta R2* of some slices."""
+    signal = series.signal[:, slab]
     return concentration(signal, baseline_signal(signal, baseline_frames), series.echo_time)
 
 

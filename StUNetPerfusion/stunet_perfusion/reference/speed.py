@@ -55,7 +55,7 @@ def measure_deconvolution(
     """Deconvolve brain-like curves at SNR 100 all at once, and some of them one after another.
 
     :param voxels: how many at once
-    :param workers: threads of the former; None takes one for each processor
+    :param workers: processes of the former; None takes as many as help
     """
     progress(0.0, "Making brain-like curves")
     curves, aif = brain_like_curves(voxels, frames)

@@ -33,6 +33,10 @@ TUMOR_FROM_FILE_SHARE = 0.3
 #: Masks of smaller tumors, in ml, are remnants after surgery, of which no voxel of a series would be full.
 SMALLEST_TUMOR = 1.0
 
+#: Every so many slices of a training phantom are used. How strong a bolus is has to be learned over many persons,
+#: of whom a few slices each teach more than all slices of a few.
+SLICE_STEP = 4
+
 #: An arrival too late for the series, or another unusable draw, is drawn again this often.
 DRAWS = 5
 
@@ -89,7 +93,7 @@ def random_phantom(
 ) -> tuple[Phantom, np.random.Generator]:
     """A phantom with everything about it drawn at random, and the generator to draw on from.
 
-    :param slice_step: keep only every so many slices
+    :param slice_step: keep only every so many slices, from a random one on
     """
     generator = np.random.default_rng(seed)
     anatomy = source.anatomy(generator)
@@ -101,7 +105,7 @@ def random_phantom(
         physiology=physiology,
         protocol=protocol,
         seed=int(generator.integers(2**31)),
-        slices=range(slice_step // 2, protocol.slices, slice_step),
+        slices=range(int(generator.integers(slice_step)), protocol.slices, slice_step),
     )
     return phantom, generator
 
@@ -112,7 +116,7 @@ def training_case(source: PhantomSource, seed: Sequence[int], frames: int = 64, 
     The brain mask of the input is the automatic one, as when a user predicts; the loss is taken over the true brain.
     """
     for draw in range(DRAWS):
-        phantom, generator = random_phantom(source, (*seed, draw))
+        phantom, generator = random_phantom(source, (*seed, draw), SLICE_STEP)
         dose = generator.uniform(LOWEST_DOSE, 1.0)
         try:
             prepared = prepare(phantom.series(round(dose, 3)))

@@ -1,0 +1,75 @@
+"""Work shared out over processes: the result must not tell how many there were, nor whether one died."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import numpy as np
+import pytest
+
+from stunet_perfusion.reference.processes import compute_in_parts, processors
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems compute in one process")
+
+
+def squares(part: slice) -> np.ndarray:
+    return np.arange(part.start, part.stop, dtype=float) ** 2
+
+
+@pytest.mark.parametrize("workers", [None, 1, 2, 3, 50])
+@pytest.mark.parametrize("size", [0, 1, 10, 101])
+def test_all_parts_are_put_together(size, workers):
+    result = compute_in_parts(squares, size, 10, workers)
+    assert result.dtype == np.float64
+    np.testing.assert_array_equal(result, np.arange(size, dtype=float) ** 2)
+
+
+@linux_only
+def test_parts_are_computed_by_as_many_processes_as_asked_for():
+    found = compute_in_parts(lambda part: np.full(part.stop - part.start, os.getpid()), 60, 10, 3)
+    assert len(np.unique(found)) == 3
+    assert os.getpid() in found
+    assert processors() >= 1
+
+
+@linux_only
+@pytest.mark.parametrize("death", ["raises", "killed"])
+def test_parent_computes_what_a_dead_child_did_not(death, capfd):
+    parent = os.getpid()
+
+    def fail_in_children(part: slice) -> np.ndarray:
+        if os.getpid() != parent and part.start >= 30:
+            if death == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise MemoryError
+        return squares(part)
+
+    np.testing.assert_array_equal(compute_in_parts(fail_in_children, 100, 10, 3), np.arange(100.0) ** 2)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@linux_only
+def test_computes_alone_where_no_process_can_be_started(monkeypatch):
+    def refuse() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", refuse)
+    np.testing.assert_array_equal(compute_in_parts(squares, 100, 10, 3), np.arange(100.0) ** 2)
+
+
+@linux_only
+def test_error_in_the_parent_leaves_no_child_behind():
+    parent = os.getpid()
+
+    def fail_in_parent(part: slice) -> np.ndarray:
+        if os.getpid() == parent:
+            raise KeyError("broken")
+        return squares(part)
+
+    with pytest.raises(KeyError):
+        compute_in_parts(fail_in_parent, 100, 10, 2)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
