@@ -38,10 +38,10 @@ _FEWEST_VOXELS_A_PROCESS = 20_000
 _LEVELS_BETWEEN_REBUILDS = 16
 _SHARE_DONE_TO_REBUILD = 0.3
 
-#: Bound of all rounding in the first pass, for each of the L samples, as a share of the sum of a voxel's amplitudes:
-#: 16 updates, the transform, the second difference of values up to four times as large, and the sum over 130 of them,
-#: at 6e-8 each.
-_ROUNDING = 5e-5
+#: Bound of all rounding in the first pass, for each of the L samples, over L and the sum of a voxel's amplitudes: 16
+#: updates and the transform of second differences that are up to four times as large, and the sum over L of them, at
+#: 6e-8 each.
+_ROUNDING = 4e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,9 @@ def _first_level_in_doubt(spectra: np.ndarray, system: _System) -> np.ndarray:
     while len(voxels) and level < last:
         residue, differences = _residue_functions(spectra, length)
         moduli = np.empty_like(differences)
-        rounding = np.float32(2 * _ROUNDING) * np.abs(spectra.view(np.float32)).sum(axis=0).reshape(-1, 2).sum(axis=1)
+        rounding = np.float32(2 * _ROUNDING * length) * np.abs(spectra.view(np.float32)).sum(axis=0).reshape(-1, 2).sum(
+            axis=1
+        )
         loud = np.ones(len(voxels), dtype=bool)
         loud_levels = np.zeros(len(voxels), dtype=np.intp)
         rebuild_at, enough = min(level + _LEVELS_BETWEEN_REBUILDS, last), (1 - _SHARE_DONE_TO_REBUILD) * len(voxels)
