@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
-from stunet_perfusion.concentration import baseline_signal, concentration
+from stunet_perfusion.concentration import baseline_signal, concentration_curves
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.series import DscSeries
@@ -22,6 +22,13 @@ ROUNDS = 2
 
 #: A cluster of fewer voxels is an accident of noise, unless no larger one exists.
 FEWEST_VOXELS = 5
+
+#: An arterial curve peaks at least so many standard deviations of its values before the bolus.
+LEAST_PEAK = 5.0
+
+#: More candidates than this tell no more about where the arteries are. The rest is left out at random, since their
+#: curves would take a third of the memory of a large series.
+MOST_CANDIDATES = 20_000
 
 #: k-means ends in a local optimum; the best of so many starts is taken.
 _STARTS = 4
@@ -57,7 +64,7 @@ def automatic_aif(prepared: PreparedSeries, baseline_frames: int | None = None, 
     """
     baseline_frames = prepared.bolus.arrival if baseline_frames is None else baseline_frames
     series = prepared.series
-    candidates = _candidates(prepared, baseline_frames)
+    candidates = _at_most(MOST_CANDIDATES, _candidates(prepared, baseline_frames), seed)
     curves = _curves_of(candidates, series, baseline_frames)
     weights = np.gradient(series.times)
     unit = curves / (weights @ curves)
@@ -94,12 +101,14 @@ def aif_from_vessels(
     for z in np.flatnonzero(vessel_mask.any(axis=(1, 2))):
         signal = series.signal[:, z][:, vessel_mask[z]]
         usable = baseline_signal(signal, baseline_frames) > 0
-        total += _concentration(signal[:, usable], baseline_frames, series.echo_time).sum(axis=1, dtype=np.float64)
+        total += concentration_curves(signal[:, usable], baseline_frames, series.echo_time).sum(
+            axis=1, dtype=np.float64
+        )
         used[z][vessel_mask[z]] = usable
     count = np.count_nonzero(used)
     if not count:
         raise InputError("vessel mask", "has no voxel with signal", "mark voxels inside arteries")
-    curve = _checked_curve(total / count, "vessel mask")
+    curve = _checked_curve(total / count, "vessel mask", prepared.bolus.arrival)
     return ArterialInput(curve, f"vessel mask, mean of {count} voxels", used)
 
 
@@ -139,14 +148,14 @@ def aif_from_file(
     if is_signal:
         if (values <= 0).any():
             raise InputError(path.name, "has signal values that are not positive", "give the arterial MR signal")
-        values = _concentration(values, baseline_frames, series.echo_time)
+        values = concentration_curves(values, baseline_frames, series.echo_time)
     elif abs(values[: prepared.bolus.arrival].mean()) > 0.5 * np.abs(values).max():
         raise InputError(
             path.name,
             "does not begin near zero as delta R2* does before the bolus",
             "give --aif-is-signal where these values are the signal",
         )
-    return ArterialInput(_checked_curve(values, path.name), f"file {path.name}")
+    return ArterialInput(_checked_curve(values, path.name, prepared.bolus.arrival), f"file {path.name}")
 
 
 def _read_numbers(path: Path) -> np.ndarray:
@@ -172,14 +181,14 @@ def _read_numbers(path: Path) -> np.ndarray:
     return np.array(values, dtype=np.float64)
 
 
-def _concentration(signal: np.ndarray, baseline_frames: int, echo_time: float | None) -> np.ndarray:
-    return concentration(signal, baseline_signal(signal, baseline_frames), echo_time)
-
-
-def _checked_curve(curve: np.ndarray, subject: str) -> np.ndarray:
+def _checked_curve(curve: np.ndarray, subject: str, arrival: int) -> np.ndarray:
     if not curve.sum() > 0:
         raise InputError(
             subject, "gives an AIF whose area is not positive, so no contrast passes", "choose other arteries"
+        )
+    if curve.max() < LEAST_PEAK * curve[:arrival].std():
+        raise InputError(
+            subject, "gives an AIF that does not rise out of its noise before the bolus", "choose other arteries"
         )
     return curve
 
@@ -196,7 +205,7 @@ def _candidates(prepared: PreparedSeries, baseline_frames: int) -> np.ndarray:
     irregularities = np.full(series.grid.shape, np.inf, dtype=np.float32)
     for z in np.flatnonzero(brain.any(axis=(1, 2))):
         signal = series.signal[:, z][:, brain[z]]
-        curves = _concentration(signal, baseline_frames, series.echo_time)
+        curves = concentration_curves(signal, baseline_frames, series.echo_time)
         area = weights @ curves
         irregularity = _irregularity(curves, series.times)
         # A signal that reaches zero has no logarithm: such a voxel has no curve worth clustering.
@@ -217,6 +226,16 @@ def _candidates(prepared: PreparedSeries, baseline_frames: int) -> np.ndarray:
     return regular if regular.any() else large
 
 
+def _at_most(count: int, mask: np.ndarray, seed: int) -> np.ndarray:
+    """A random subset of `count` voxels of a mask, or the mask itself where it has not more."""
+    voxels = np.flatnonzero(mask)
+    if len(voxels) <= count:
+        return mask
+    subset = np.zeros_like(mask)
+    subset.flat[np.random.default_rng(seed).choice(voxels, count, replace=False)] = True
+    return subset
+
+
 def _irregularity(curves: np.ndarray, times: np.ndarray) -> np.ndarray:
     """(n,) integral of the squared second derivative of (T, n) curves over the time."""
     slopes = np.diff(curves, axis=0) / np.diff(times).astype(np.float32)[:, None]
@@ -227,7 +246,7 @@ def _irregularity(curves: np.ndarray, times: np.ndarray) -> np.ndarray:
 def _curves_of(chosen: np.ndarray, series: DscSeries, baseline_frames: int) -> np.ndarray:
     """(T, n) float32 concentrations of the chosen voxels; those of all voxels never exist at once."""
     curves = [
-        _concentration(series.signal[:, z][:, chosen[z]], baseline_frames, series.echo_time)
+        concentration_curves(series.signal[:, z][:, chosen[z]], baseline_frames, series.echo_time)
         for z in np.flatnonzero(chosen.any(axis=(1, 2)))
     ]
     return np.concatenate(curves, axis=1)

@@ -6,9 +6,11 @@ Nothing else is ever loaded. A pickle can run code when it is opened, so it is r
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -28,6 +30,8 @@ DOCUMENT = "stunet_perfusion"
 
 #: What a network of this version can be given.
 INPUT_QUANTITY = "signal: z-score of the brain in the first five steady frames"
+
+_Part = TypeVar("_Part")
 
 _PICKLE_STARTS = (b"\x80", b"PK\x03\x04")
 _WAY_OUT_OF_PICKLE = (
@@ -122,20 +126,26 @@ def load(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     info = read_info(path)
-    network = build_network(info.network, info.arguments)
+    with _naming_file(path):
+        network = build_network(info.network, info.arguments)
+        network.check_strip(info.input.frames, info.strip.rows, info.input.size)
     with safe_open(path, framework="pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     _check_weights(path, weights, network)
     network.load_state_dict(weights)
-    network.check_strip(info.input.frames, info.strip.rows, info.input.size)
     return Checkpoint(info, network.float().eval(), path.name)
 
 
 def _read_document(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise InputError(path, "is a folder, not a file", "give a .safetensors checkpoint")
     if not path.is_file():
         raise InputError(path, "does not exist", "give a .safetensors checkpoint")
-    with path.open("rb") as file:
-        start = file.read(8)
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "check the right to read it") from None
     if start.startswith(_PICKLE_STARTS):
         raise InputError(path, "is a pickle, which can run code when it is opened", _WAY_OUT_OF_PICKLE)
     try:
@@ -146,10 +156,25 @@ def _read_document(path: Path) -> dict[str, Any]:
     if DOCUMENT not in metadata:
         raise InputError(path, "does not say what network it holds", "give a checkpoint that StUNetPerfusion wrote")
     try:
-        document = json.loads(metadata[DOCUMENT])
-    except json.JSONDecodeError as error:
+        document = json.loads(metadata[DOCUMENT], parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise InputError(path, f"has an unreadable description ({error})", "copy it again") from None
     return document
+
+
+def _refuse_constant(name: str) -> None:
+    """NaN and Infinity are no JSON, and no reader of the document would expect them."""
+    raise ValueError(f"{name} is no number")
+
+
+@contextmanager
+def _naming_file(path: Path) -> Iterator[None]:
+    """What its description is refused for is said of the file."""
+    try:
+        yield
+    except InputError as error:
+        fact = f"describes a network that cannot be used ({error.subject}: {error.fact})"
+        raise InputError(path, fact, "use another checkpoint") from error
 
 
 def _parse(path: Path, document: dict[str, Any]) -> CheckpointInfo:
@@ -162,15 +187,34 @@ def _parse(path: Path, document: dict[str, Any]) -> CheckpointInfo:
         )
     fields = {name: value for name, value in document.items() if name != "format_version"}
     try:
-        network_input, strip = NetworkInput(**fields.pop("input")), StripRule(**fields.pop("strip"))
-        info = CheckpointInfo(input=network_input, strip=strip, **fields)
+        for part, kind in {"input": NetworkInput, "strip": StripRule}.items():
+            with _naming_file(path):
+                fields[part] = _filled_in(kind, fields[part])
+        info = _filled_in(CheckpointInfo, fields)
     except (KeyError, TypeError) as error:
-        raise InputError(path, f"has an incomplete description ({error})", "write it with this version") from None
+        raise InputError(
+            path, f"has a wrong or incomplete description ({error})", "write it with this version"
+        ) from None
     if info.input.quantity != INPUT_QUANTITY:
         raise InputError(
             path, f"needs another input ('{info.input.quantity}')", "update StUNetPerfusion, or use another checkpoint"
         )
     return info
+
+
+def _filled_in(kind: type[_Part], values: Any) -> _Part:
+    """One part of the description.
+
+    :raises TypeError: not a table of names and values, a name that the part does not have or lacks, or a value of
+        another type
+    """
+    if not isinstance(values, dict):
+        raise TypeError(f"{kind.__name__} is no table of names and values")
+    for name, expected in get_type_hints(kind).items():
+        expected = get_origin(expected) or expected
+        if name in values and (not isinstance(values[name], expected) or isinstance(values[name], bool)):
+            raise TypeError(f"{name} {json.dumps(values[name], default=str)} is no {expected.__name__}")
+    return kind(**values)
 
 
 def _check_weights(path: Path, weights: dict[str, torch.Tensor], network: nn.Module) -> None:

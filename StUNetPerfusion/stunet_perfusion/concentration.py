@@ -44,3 +44,8 @@ def concentration(signal: np.ndarray, baseline: np.ndarray, echo_time: float | N
     np.negative(result, out=result, where=positive)
     result /= echo_time
     return result
+
+
+def concentration_curves(signal: np.ndarray, baseline_frames: int, echo_time: float | None) -> np.ndarray:
+    """`concentration` with S0 from the first `baseline_frames` frames of the same signal. (T, ...) both ways."""
+    return concentration(signal, baseline_signal(signal, baseline_frames), echo_time)

@@ -14,15 +14,12 @@ from stunet_perfusion.checkpoint import Checkpoint
 from stunet_perfusion.dose import Method, simulate_dose
 from stunet_perfusion.figures import Panel, busiest_slice, cropped, save_comparison
 from stunet_perfusion.metrics import compare_maps, nrcbv
-from stunet_perfusion.phantom import Phantom
+from stunet_perfusion.phantom import DOSES, Phantom
 from stunet_perfusion.predict import CbvMap, predict_standardized, to_blood_volume
 from stunet_perfusion.preparation import PreparedSeries, prepare
 from stunet_perfusion.progress import Progress, no_progress, part_of
-from stunet_perfusion.reference import ReferenceMaps, reference_maps
+from stunet_perfusion.reference import ReferenceMaps, first_pass_cbv, reference_maps
 from stunet_perfusion.writing import write_json, write_map
-
-#: The doses of the paper.
-DOSES = (1.0, 0.5, 0.25)
 
 REFERENCE = "reference"
 
@@ -79,12 +76,13 @@ def _one_dose(
     maps = reference_maps(
         prepared.series, prepared.bolus.arrival, aif.curve, prepared.brain, progress=part_of(progress, 0, 0.2)
     )
+    first_pass = first_pass_cbv(prepared.series, prepared.bolus, aif.curve)
     predictions = {}
     for n, checkpoint in enumerate(checkpoints):
         share = 0.8 / len(checkpoints)
         report = part_of(progress, 0.2 + n * share, 0.2 + (n + 1) * share)
         predicted = predict_standardized(prepared, checkpoint, stride=stride, device=device, progress=report)
-        predictions[checkpoint.info.network] = to_blood_volume(prepared, predicted, maps.cbv)
+        predictions[checkpoint.info.network] = to_blood_volume(prepared, predicted, first_pass)
     return DoseResult(dose, maps, predictions)
 
 

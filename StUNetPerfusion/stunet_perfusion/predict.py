@@ -16,10 +16,12 @@ from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.layout import use_channels_last
 from stunet_perfusion.preparation import PreparedSeries, prepare
 from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress, part_of
-from stunet_perfusion.reference import reference_cbv
+from stunet_perfusion.reference import first_pass_cbv
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.standardize import (
+    CLIP,
     CbvScale,
+    cbv_scale,
     out_of_box,
     plan_standardization,
     recover_scale,
@@ -30,19 +32,22 @@ from stunet_perfusion.strips import StripAverage, predict_slice
 
 @dataclass(frozen=True, eq=False)
 class CbvMap:
-    """A predicted map, on the grid of the series; 0 outside the box around the brain.
+    """A predicted map, on the grid of the series; 0 outside the brain, where the network was never taught anything.
 
     :param cbv: (Z, Y, X) float32, relative CBV with a true zero, in the unit of the closed form it was scaled by
-    :param standardized: (Z, Y, X) float32, the network's z-scores
+    :param standardized: (Z, Y, X) float32, z-scores in [-5, 5]: mean 0 and SD 1 over the brain, as the paper's maps
     :param uncertainty: (Z, Y, X) float32, spread over the strips that cover a pixel, in the unit of `cbv`. It tells
         where the network contradicts itself; it is not a confidence interval.
-    :param scale: how z-scores became blood volume
+    :param scale: how z-scores become blood volume
+    :param network_scale: mean and SD over the brain of what the network itself said. Far from 0 and 1, the network
+        was unsure how strong the bolus is.
     """
 
     cbv: np.ndarray
     standardized: np.ndarray
     uncertainty: np.ndarray
     scale: CbvScale
+    network_scale: CbvScale
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class PredictedCase:
 
     :param prepared: the series at the wanted dose
     :param aif: the arterial input that gives the map its scale
-    :param closed_form: (Z, Y, X) CBV by sum C / sum C_aif with a mean baseline, fraction
+    :param closed_form: (Z, Y, X) CBV of the first pass by sum C / sum C_aif, fraction
     :param map: what the network predicts, fraction
     """
 
@@ -127,14 +132,26 @@ def predict_standardized(
 def to_blood_volume(prepared: PreparedSeries, predicted: StripAverage, closed_form: np.ndarray) -> CbvMap:
     """Give a prediction its physical scale and its zero, from the closed form of the same series.
 
-    :param predicted: z-scores and their spread, (Z, Y, X)
-    :param closed_form: (Z, Y, X) CBV by sum C / sum C_aif with a mean baseline, any unit
+    A strip shows how the blood volumes in it compare, but not how strong the bolus is in the whole brain, so a network
+    that is not told the dose finds the amplitude of the z-scores only roughly. It need not: over the brain a
+    standardized map has mean 0 and SD 1 by definition, and is given them here.
+
+    :param predicted: what the network said, and its spread, (Z, Y, X)
+    :param closed_form: (Z, Y, X) CBV of the first pass, any unit; see `recover_scale`
     :raises InputError: the prediction does not follow the closed form at all
     """
-    scale = recover_scale(predicted.mean, closed_form, prepared.brain)
-    # What no strip has predicted is exactly 0, and stays without blood rather than at the brain's mean.
-    cbv = np.where(predicted.mean != 0, scale.to_blood_volume(predicted.mean), np.float32(0))
-    return CbvMap(cbv, predicted.mean, (predicted.spread * scale.sd).astype(np.float32), scale)
+    brain = prepared.brain
+    network_scale = cbv_scale(predicted.mean, brain)
+    z_scores = (predicted.mean - network_scale.mean) / network_scale.sd
+    scale = recover_scale(z_scores, closed_form, brain)
+    nothing = np.float32(0)
+    return CbvMap(
+        cbv=np.where(brain, scale.to_blood_volume(z_scores), nothing),
+        standardized=np.where(brain, np.clip(z_scores, -CLIP, CLIP).astype(np.float32), nothing),
+        uncertainty=np.where(brain, (predicted.spread * (scale.sd / network_scale.sd)).astype(np.float32), nothing),
+        scale=scale,
+        network_scale=network_scale,
+    )
 
 
 def predict_case(
@@ -172,7 +189,7 @@ def predict_case(
     progress(0.05, "Finding the arterial input")
     aif = automatic_aif(prepared)
     check_cancelled()
-    closed_form = reference_cbv(prepared.series, prepared.bolus.arrival, aif.curve, part_of(progress, 0.07, 0.1))
+    closed_form = first_pass_cbv(prepared.series, prepared.bolus, aif.curve, part_of(progress, 0.07, 0.1))
     predicted = predict_standardized(
         prepared,
         checkpoint,

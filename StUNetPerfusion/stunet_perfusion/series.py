@@ -23,7 +23,7 @@ class Grid:
     """Where the voxels of a volume are in the patient.
 
     :param shape: voxels as (Z, Y, X), the order of arrays: slices, rows, columns
-    :param ijk_to_ras: 4x4 matrix from voxel indices (column i, row j, slice k) to millimetres in the patient,
+    :param ijk_to_ras: 4x4 matrix from voxel indices (column i, row j, slice k) to millimeters in the patient,
         right-anterior-superior, as in NIfTI and in 3D Slicer
     """
 
@@ -37,7 +37,7 @@ class Grid:
         """The grid of a SimpleITK, DICOM or NRRD geometry.
 
         :param shape: voxels as (Z, Y, X)
-        :param origin: (3,) centre of the first voxel, mm, left-posterior-superior
+        :param origin: (3,) center of the first voxel, mm, left-posterior-superior
         :param spacing: (3,) voxel size along i, j, k, mm
         :param direction: (3, 3) unit vectors of i, j, k in its columns, or the 9 numbers of it row by row
         """
@@ -48,12 +48,12 @@ class Grid:
 
     @property
     def spacing(self) -> np.ndarray:
-        """(3,) voxel size along i, j, k in millimetres."""
+        """(3,) voxel size along i, j, k in millimeters."""
         return np.linalg.norm(self.ijk_to_ras[:3, :3], axis=0)
 
     @property
     def lps_origin(self) -> np.ndarray:
-        """(3,) centre of the first voxel, mm, left-posterior-superior."""
+        """(3,) center of the first voxel, mm, left-posterior-superior."""
         return (_RAS_TO_LPS @ self.ijk_to_ras)[:3, 3]
 
     @property

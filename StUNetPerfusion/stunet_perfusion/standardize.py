@@ -163,7 +163,8 @@ def recover_scale(standardized: np.ndarray, closed_form: np.ndarray, brain: np.n
 
     A z-score says how far a voxel is from the brain's mean, not how much blood it holds, and the mean and SD that
     would undo it belong to a map that is not known when a network predicts. The closed form sum C / sum C_aif of the
-    same series knows them: it is noisy in every voxel, but without blood it is 0 on average. So the line that carries
+    same series knows them: it is noisy in every voxel, but without blood it is 0 on average, if it is taken over the
+    first pass alone (over all frames a slow drift of the signal would add to it). So the line that carries
     the predicted z-scores onto the closed form, by least squares over the brain, gives both: CBV = mean + sd * z.
     The noise of the closed form is in the dependent variable and does not bend the line; and a network trained by L2
     predicts a conditional mean, for which the slope of truth over prediction is 1, so the z-scores' own error does
@@ -171,7 +172,7 @@ def recover_scale(standardized: np.ndarray, closed_form: np.ndarray, brain: np.n
     voxels without signal) are left out.
 
     :param standardized: (Z, Y, X) predicted z-scores on the series' grid
-    :param closed_form: (Z, Y, X) CBV of the same series with a mean baseline, any unit
+    :param closed_form: (Z, Y, X) CBV of the first pass of the same series with a mean baseline, any unit
     :param brain: (Z, Y, X) bool
     :returns: the scale, in the unit of `closed_form`
     :raises InputError: prediction and closed form have nothing in common, so there is no scale
@@ -180,13 +181,15 @@ def recover_scale(standardized: np.ndarray, closed_form: np.ndarray, brain: np.n
     z, cbv = standardized[usable].astype(np.float64), closed_form[usable].astype(np.float64)
     kept = np.ones(z.size, dtype=bool)
     mean = sd = 0.0
+    # Where most voxels are on the line to the last digit, their residual says nothing about what is odd.
+    least_spread = 0.05 * np.ptp(np.percentile(cbv, (5, 95))) if cbv.size else 0.0
     for _ in range(3):
         if kept.sum() < 3 or not z[kept].std() > 0:
             break
         sd, mean = np.polyfit(z[kept], cbv[kept], 1)
         residual = cbv - (mean + sd * z)
         robust_sd = 1.4826 * np.median(np.abs(residual - np.median(residual)))
-        kept = np.abs(residual) <= 5 * max(robust_sd, np.finfo(float).tiny)
+        kept = np.abs(residual) <= 5 * max(robust_sd, least_spread)
     if not sd > 0:
         raise InputError(
             "prediction",

@@ -15,7 +15,7 @@ _LAYERS = (
     (Tissue.FLUID, (72.0, 86.0, 68.0)),
     (Tissue.CORTEX, (69.0, 83.0, 65.0)),
     (Tissue.WHITE_RIGHT, (60.0, 74.0, 56.0)),
-    (Tissue.DEEP_GREY, (22.0, 30.0, 26.0)),
+    (Tissue.DEEP_GRAY, (22.0, 30.0, 26.0)),
     (Tissue.VENTRICLE, (14.0, 24.0, 10.0)),
 )
 
@@ -34,9 +34,9 @@ def ellipsoid_head(voxel: float = 1.5) -> Anatomy:
     return Anatomy(tissue, grid, "ellipsoids")
 
 
-def ball(anatomy: Anatomy, centre: tuple[float, float, float], radius: float) -> np.ndarray:
-    """(Z, Y, X) bool: a ball around `centre` (z, y, x), mm from the middle of the head."""
+def ball(anatomy: Anatomy, center: tuple[float, float, float], radius: float) -> np.ndarray:
+    """(Z, Y, X) bool: a ball around `center` (z, y, x), mm from the middle of the head."""
     spacing = anatomy.grid.spacing[::-1]
     axes = [(np.arange(n) - (n - 1) / 2) * s for n, s in zip(anatomy.tissue.shape, spacing, strict=True)]
     z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
-    return (z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2 < radius**2
+    return (z - center[0]) ** 2 + (y - center[1]) ** 2 + (x - center[2]) ** 2 < radius**2

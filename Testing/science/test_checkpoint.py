@@ -87,6 +87,8 @@ def test_a_pickle_is_refused_before_it_is_opened(tmp_path):
 def test_missing_truncated_and_foreign_files_are_named(tmp_path, file):
     with pytest.raises(InputError, match=r"none.safetensors: does not exist"):
         checkpoint.load(tmp_path / "none.safetensors")
+    with pytest.raises(InputError, match=r"is a folder, not a file"):
+        checkpoint.load(tmp_path)
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(InputError, match="is damaged"):
         checkpoint.load(file)
@@ -108,13 +110,23 @@ def test_missing_truncated_and_foreign_files_are_named(tmp_path, file):
         ({"strip": {"rows": 32, "padding": "mirror"}}, "'mirror' is not known"),
         ({"strip": {"rows": 30, "padding": "zero"}}, "30 rows does not fit"),
         ({"input": {"frames": 64, "size": 256, "quantity": "ct"}}, r"needs another input \('ct'\)"),
-        ({"input": {"frames": 64, "colour": 1}}, "incomplete description"),
+        ({"input": {"frames": 64, "color": 1}}, "incomplete description"),
         ({"surprise": 1}, "incomplete description"),
+        ({"network": []}, r"description \(network \[\] is no str\)"),
+        ({"arguments": []}, r"description \(arguments \[\] is no dict\)"),
+        ({"arguments": {"widths": []}}, "cannot be built"),
+        ({"arguments": {"widths": "wide"}}, "cannot be built"),
+        ({"input": []}, "NetworkInput is no table of names and values"),
+        ({"input": {"frames": "64"}}, r'description \(frames "64" is no int\)'),
+        ({"strip": {"rows": True}}, r"description \(rows true is no int\)"),
+        ({"training": "x"}, r'description \(training "x" is no dict\)'),
+        ({"scores": {"r": float("nan")}}, r"unreadable description \(NaN is no number\)"),
     ],
 )
 def test_descriptions_that_cannot_be_followed_are_refused(file, changes, sentence):
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
         checkpoint.load(rewrite(file, **changes))
+    assert caught.value.subject == str(file)
 
 
 def test_weights_of_another_network_are_refused(file):

@@ -89,9 +89,32 @@ def test_a_series_without_bolus_is_described_before_it_is_refused(
     assert capsys.readouterr().out == ""
 
 
-def test_a_wrong_number_of_frames_is_refused(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info", str(path), "--drop-frames", "some"]) == 2
-    assert "'some' is neither a number of frames nor 'auto'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("frames", "arrival", "sentence"),
+    [(40, 1.0, "cuts the bolus off at the start"), (16, 16.0, "cuts the bolus off at the end")],
+)
+def test_a_bolus_that_is_cut_off(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], frames: int, arrival: float, sentence: str
+) -> None:
+    """Contrast arrives in the second frame; or the last frame, at 22.5 s, comes 1.5 s after the peak."""
+    write_series(tmp_path / "dsc.nii.gz", make_series(frames, SHAPE, arrival=arrival, noise=4))
+    assert main(["info", str(tmp_path / "dsc.nii.gz")]) == 2
+    output = capsys.readouterr()
+    assert f"{frames}, every 1.5 s" in output.out
+    assert output.err.startswith(f"error: dsc.nii.gz: {sentence}")
+    assert output.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("frames", ["some", "²", "٣"])
+def test_a_wrong_number_of_frames_is_refused(path: Path, capsys: pytest.CaptureFixture[str], frames: str) -> None:
+    assert main(["info", str(path), "--drop-frames", frames]) == 2
+    assert f"'{frames}' is neither a number of frames nor 'auto'" in capsys.readouterr().err
+
+
+def test_a_name_that_looks_like_markup_is_printed_as_it_is(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = path.rename(path.parent / "a [red]b :smile:.nii.gz")
+    assert main(["info", str(odd)]) == 0
+    assert "Series a [red]b :smile:.nii.gz" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_signal_range_is_that_of_the_series(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -205,9 +205,24 @@ def test_says_what_is_wrong_in_one_line_and_writes_nothing(options, word, tmp_pa
     (tmp_path / "words.txt").write_text("one\ntwo\n")
     options = [str(tmp_path / option) if "." in option else option for option in options]
     assert main([*arguments, *options]) == 2
-    message = capsys.readouterr().err.strip().splitlines()[-1]
+    message = capsys.readouterr().err
     assert message.startswith("error:")
+    assert message.count("\n") == 1
     assert word in message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("frames", "arrival", "sentence"),
+    [(40, 1.0, "cuts the bolus off at the start"), (16, 16.0, "cuts the bolus off at the end")],
+)
+def test_a_bolus_that_is_cut_off(frames, arrival, sentence, tmp_path, capsys):
+    """Contrast arrives in the second frame; or the last frame, at 22.5 s, comes 1.5 s after the peak."""
+    _, arguments = write_inputs(tmp_path, frames=frames, arrival=arrival)
+    assert main(arguments) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: dsc.nii.gz: {sentence}")
+    assert message.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

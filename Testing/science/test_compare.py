@@ -84,6 +84,17 @@ def test_the_same_voxels_at_another_place_are_refused(folder, capsys):
     assert "different places" in capsys.readouterr().err
 
 
-def test_a_range_must_be_positive(folder, capsys):
-    assert compare(folder, "--range", "0") == 2
-    assert "error: --range: 0 is not positive" in capsys.readouterr().err
+@pytest.mark.parametrize("value", ["0", "inf", "nan"])
+def test_a_range_must_be_positive_and_finite(folder, capsys, value):
+    assert compare(folder, "--range", value) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: --range: {value} is not positive and finite; ")
+    assert error.count("\n") == 1
+
+
+def test_names_that_look_like_markup_are_printed_as_they_are(folder, capsys):
+    odd = folder / "a [red]b :smile:.nii.gz"
+    (folder / "map.nii.gz").rename(odd)
+    paths = [str(odd), str(folder / "reference.nii.gz"), "--mask", str(folder / "mask.nii.gz")]
+    assert main(["compare", *paths]) == 0
+    assert "a [red]b :smile:.nii.gz against reference.nii.gz" in " ".join(capsys.readouterr().out.split())

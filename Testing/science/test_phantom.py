@@ -55,14 +55,14 @@ def test_truth_obeys_the_central_volume_principle(phantom):
 
 
 def test_blood_volume_and_flow_are_those_of_brain(phantom):
-    grey, white = phantom.fractions[Tissue.CORTEX] > 0.95, phantom.nawm
+    gray, white = phantom.fractions[Tissue.CORTEX] > 0.95, phantom.nawm
     per_100_g = 100 * 0.733 / 1.04
-    assert 3.3 <= phantom.cbv[grey].mean() * per_100_g <= 5.0
+    assert 3.3 <= phantom.cbv[gray].mean() * per_100_g <= 5.0
     assert 1.1 <= phantom.cbv[white].mean() * per_100_g <= 2.5
-    assert 2.0 <= phantom.cbv[grey].mean() / phantom.cbv[white].mean() <= 2.8
-    assert 40 <= phantom.cbf[grey].mean() * 60 * per_100_g <= 75
+    assert 2.0 <= phantom.cbv[gray].mean() / phantom.cbv[white].mean() <= 2.8
+    assert 40 <= phantom.cbf[gray].mean() * 60 * per_100_g <= 75
     assert 15 <= phantom.cbf[white].mean() * 60 * per_100_g <= 40
-    assert 3.0 <= phantom.mtt[grey].mean() <= 6.0
+    assert 3.0 <= phantom.mtt[gray].mean() <= 6.0
     assert phantom.cbv[phantom.fractions[Tissue.VENTRICLE] > 0.99].max() < 0.01
     assert 0.03 < phantom.cbv[white].std() / phantom.cbv[white].mean() < 0.2
 
@@ -97,10 +97,10 @@ def test_noise_differs_between_doses_and_between_slices(phantom):
     noises = [phantom.series(d).signal[6:11] - phantom.series(d, noise=False).signal[6:11] for d in (1.0, 0.5)]
     inside = phantom.mask[3] & phantom.mask[4]
     one, other = (noise[:, 3][:, inside].ravel() for noise in noises)
-    neighbour = noises[0][:, 4][:, inside].ravel()
+    neighbor = noises[0][:, 4][:, inside].ravel()
     limit = 5 / np.sqrt(one.size)
     assert abs(np.corrcoef(one, other)[0, 1]) < limit
-    assert abs(np.corrcoef(one, neighbour)[0, 1]) < limit
+    assert abs(np.corrcoef(one, neighbor)[0, 1]) < limit
 
 
 def test_the_same_seed_gives_the_same_phantom_and_another_seed_another(head):
@@ -151,8 +151,8 @@ def test_slices_lie_where_their_grid_says(head):
     k, j, i = np.nonzero(fractions[Tissue.VENTRICLE] > 0.5)
     weights = fractions[Tissue.VENTRICLE][k, j, i]
     # the ventricle is an ellipsoid around the middle of the head, which is the origin of its space
-    centre = (position.grid.ijk_to_ras @ np.stack([i, j, k, np.ones_like(i)]))[:3]
-    np.testing.assert_allclose(np.average(centre, axis=1, weights=weights), 0, atol=1.0)
+    center = (position.grid.ijk_to_ras @ np.stack([i, j, k, np.ones_like(i)]))[:3]
+    np.testing.assert_allclose(np.average(center, axis=1, weights=weights), 0, atol=1.0)
     slope = np.degrees(np.arcsin(position.grid.lps_direction[2, 1]))
     assert abs(slope) == pytest.approx(9.0, abs=1e-6)
     np.testing.assert_allclose(position.grid.spacing, [2.3, 2.3, 8.0])
@@ -187,7 +187,7 @@ def test_tumor_has_the_blood_volume_asked_for_and_its_reference_is_opposite(head
 def test_without_tumor_there_is_none(head):
     plain = make_phantom(head, protocol=SMALL, slices=[3])
     assert not plain.tumor.any()
-    assert not plain.fractions[Tissue.OEDEMA].any()
+    assert not plain.fractions[Tissue.EDEMA].any()
     assert plain.nawm.any()
 
 
@@ -211,9 +211,9 @@ def test_arteries_peak_first_and_veins_last(phantom):
     vein = phantom.fractions[Tissue.VEIN][z]
     vein = vein >= np.sort(vein, axis=None)[-4]
     cortex = phantom.fractions[Tissue.CORTEX][z] > 0.95
-    centre = [np.average(np.arange(25), weights=curves[:25, where].mean(axis=1)) for where in (artery, cortex, vein)]
-    assert centre[0] < centre[1] - 0.5
-    assert centre[2] > centre[0] + 2
+    center = [np.average(np.arange(25), weights=curves[:25, where].mean(axis=1)) for where in (artery, cortex, vein)]
+    assert center[0] < center[1] - 0.5
+    assert center[2] > center[0] + 2
 
 
 def test_a_voxel_full_of_artery_shows_the_aif(phantom):
@@ -234,7 +234,7 @@ def test_relaxivity_of_blood_one_gives_volumes_up_to_one(head):
 
 def test_random_people_are_people():
     drawn = [random_physiology(np.random.default_rng(seed)) for seed in range(300)]
-    ratios = np.array([person.grey_cbv / person.white_cbv for person in drawn])
+    ratios = np.array([person.gray_cbv / person.white_cbv for person in drawn])
     assert ratios.min() >= 2.0
     assert ratios.max() <= 3.0
     nrcbv = np.array([person.tumor_nrcbv for person in drawn])
@@ -247,8 +247,8 @@ def test_random_people_are_people():
 def test_random_tumor_is_in_the_brain_and_of_a_tumors_size(head):
     for seed in range(4):
         phantom = make_phantom(head, tumor="random", protocol=SMALL, seed=seed)
-        millilitres = phantom.tumor.sum() * phantom.grid.spacing.prod() / 1000
-        assert 1 < millilitres < 120
+        milliliters = phantom.tumor.sum() * phantom.grid.spacing.prod() / 1000
+        assert 1 < milliliters < 120
         assert (phantom.tumor & phantom.mask).sum() > 0.8 * phantom.tumor.sum()
 
 

@@ -25,14 +25,14 @@ def head():
 
 def test_freesurfer_labels_become_tissues():
     labels = np.array([0, 2, 41, 3, 42, 24, 4, 43, 10, 49, 16, 8, 47, 514, 502, 515, 507, 163, 1001, 2035, 999])
-    expected = "AIR WHITE_LEFT WHITE_RIGHT CORTEX CORTEX FLUID VENTRICLE VENTRICLE DEEP_GREY DEEP_GREY BRAIN_STEM "
-    expected += "CEREBELLAR_GREY CEREBELLAR_GREY VEIN ARTERY BONE SCALP CHOROID_PLEXUS CORTEX CORTEX AIR"
+    expected = "AIR WHITE_LEFT WHITE_RIGHT CORTEX CORTEX FLUID VENTRICLE VENTRICLE DEEP_GRAY DEEP_GRAY BRAIN_STEM "
+    expected += "CEREBELLAR_GRAY CEREBELLAR_GRAY VEIN ARTERY BONE SCALP CHOROID_PLEXUS CORTEX CORTEX AIR"
     assert [Tissue(value).name for value in tissue_from_labels(labels)] == expected.split()
 
 
 def write_labels(path, head, order="LPS"):
     """The head as a FreeSurfer label file, stored in another orientation."""
-    back = {Tissue.WHITE_LEFT: 2, Tissue.WHITE_RIGHT: 41, Tissue.CORTEX: 3, Tissue.DEEP_GREY: 10, Tissue.VENTRICLE: 4}
+    back = {Tissue.WHITE_LEFT: 2, Tissue.WHITE_RIGHT: 41, Tissue.CORTEX: 3, Tissue.DEEP_GRAY: 10, Tissue.VENTRICLE: 4}
     back |= {Tissue.FLUID: 24, Tissue.BONE: 515, Tissue.SCALP: 507}
     labels = np.zeros(head.tissue.shape, dtype=np.int16)
     for tissue, label in back.items():
@@ -58,7 +58,7 @@ def test_label_maps_that_are_none_are_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         anatomy_from_labels(tmp_path / "text.nii.gz")
     nibabel.save(nibabel.Nifti1Image(np.zeros((40, 40, 40), np.int16), np.eye(4)), tmp_path / "empty.nii.gz")
-    with pytest.raises(InputError, match="litres of cerebrum"):
+    with pytest.raises(InputError, match="liters of cerebrum"):
         anatomy_from_labels(tmp_path / "empty.nii.gz")
     nibabel.save(nibabel.Nifti1Image(np.full((9, 9, 9), 5000, np.int16), np.eye(4)), tmp_path / "high.nii.gz")
     with pytest.raises(InputError, match="no labels"):
@@ -97,16 +97,16 @@ def test_bad_tumor_files_are_refused(tmp_path, head):
 def test_mni_head_has_a_brains_volumes():
     pytest.importorskip("nilearn", reason="the MNI anatomy comes with nilearn")
     head = mni_anatomy()
-    litres = {tissue: (head.tissue == tissue).sum() * head.grid.spacing.prod() / 1e6 for tissue in Tissue}
-    assert 0.4 < litres[Tissue.CORTEX] < 1.1
-    assert 0.35 < litres[Tissue.WHITE_LEFT] + litres[Tissue.WHITE_RIGHT] < 0.8
-    assert litres[Tissue.WHITE_LEFT] == pytest.approx(litres[Tissue.WHITE_RIGHT], rel=0.05)
-    assert 0.008 < litres[Tissue.VENTRICLE] < 0.06
-    assert 0.02 < litres[Tissue.DEEP_GREY] < 0.09
-    assert litres[Tissue.SCALP] > 0.1
+    liters = {tissue: (head.tissue == tissue).sum() * head.grid.spacing.prod() / 1e6 for tissue in Tissue}
+    assert 0.4 < liters[Tissue.CORTEX] < 1.1
+    assert 0.35 < liters[Tissue.WHITE_LEFT] + liters[Tissue.WHITE_RIGHT] < 0.8
+    assert liters[Tissue.WHITE_LEFT] == pytest.approx(liters[Tissue.WHITE_RIGHT], rel=0.05)
+    assert 0.008 < liters[Tissue.VENTRICLE] < 0.06
+    assert 0.02 < liters[Tissue.DEEP_GRAY] < 0.09
+    assert liters[Tissue.SCALP] > 0.1
     columns = np.nonzero(head.tissue == Tissue.WHITE_LEFT)[2]
     assert columns.min() > head.tissue.shape[2] / 2 - 3  # columns run from the patient's right to left
-    rows = np.nonzero(head.tissue == Tissue.CEREBELLAR_GREY)[1]
+    rows = np.nonzero(head.tissue == Tissue.CEREBELLAR_GRAY)[1]
     assert rows.mean() > head.tissue.shape[1] / 2  # and rows from the face backwards
 
 
@@ -115,7 +115,7 @@ def test_a_real_head_keeps_its_volumes_and_looks_like_brain():
     protocol = replace(Protocol(), slices=34, slice_spacing=4.0, slice_thickness=4.0)
     position = position_head(head, protocol, np.random.default_rng(0))
     fractions = tissue_fractions(head, position, protocol, np.arange(34))
-    for tissue in (Tissue.WHITE_LEFT, Tissue.WHITE_RIGHT, Tissue.CORTEX, Tissue.DEEP_GREY, Tissue.VENTRICLE):
+    for tissue in (Tissue.WHITE_LEFT, Tissue.WHITE_RIGHT, Tissue.CORTEX, Tissue.DEEP_GRAY, Tissue.VENTRICLE):
         volume = fractions[tissue].sum() * position.grid.spacing.prod()
         assert volume == pytest.approx((head.tissue == tissue).sum() * head.grid.spacing.prod(), rel=0.02)
 

@@ -259,6 +259,19 @@ def test_images_that_are_no_slices_of_a_series(tmp_path: Path, tag: str, value: 
     assert sentence in refusal(folder)
 
 
+def test_a_number_of_frames_that_is_none(tmp_path: Path) -> None:
+    def change(dataset: FileDataset, frame: int, z: int) -> None:
+        dataset.NumberOfFrames = 1
+
+    folder = write_dicom_folder(tmp_path, SERIES, change=change)
+    file = folder / "IM00030"
+    content = file.read_bytes()
+    number = b"\x28\x00\x08\x00IS\x02\x00"
+    assert number + b"1 " in content
+    file.write_bytes(content.replace(number + b"1 ", number + b"x "))
+    assert "IM00030: has a damaged header (NumberOfFrames is no whole number); copy" in refusal(folder)
+
+
 def test_pixels_that_end_early(tmp_path: Path) -> None:
     folder = write_dicom_folder(tmp_path, SERIES)
     content = (folder / "IM00030").read_bytes()

@@ -83,6 +83,7 @@ def test_full_dose_is_a_copy(tmp_path, full_dose):
         (["--dose", "1.5"], "error: dose: 1.5 is not in (0, 1]; give"),
         (["--method", "half"], "error: dose: there is no method 'half'; choose"),
         (["--window", "4"], "error: window: 4 frames have no middle one; give"),
+        (["--seed", "-1"], "error: Invalid value for '--seed': -1 is not in the range x>=0. Try"),
         (["--drop-frames", "some"], "error: --drop-frames: 'some' is neither"),
         (["--drop-frames", "9"], "error: dsc.nii.gz: cuts the bolus off at the start"),
         (["--drop-frames", "39"], "error: --drop-frames: 39 of 40 frames"),
@@ -98,6 +99,29 @@ def test_what_cannot_be_is_said_in_one_line_and_nothing_is_written(tmp_path, ful
     assert printed.err.count("\n") == 1
     assert printed.out == ""
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("frames", "arrival", "sentence"),
+    [(40, 1.0, "cuts the bolus off at the start"), (16, 16.0, "cuts the bolus off at the end")],
+)
+def test_a_bolus_that_is_cut_off(tmp_path, capsys, frames, arrival, sentence):
+    """Contrast arrives in the second frame; or the last frame, at 22.5 s, comes 1.5 s after the peak."""
+    path = tmp_path / "cut.nii.gz"
+    write_series(path, make_series(frames, (4, 48, 40), arrival=arrival, noise=10.0))
+    assert main(["simulate", str(path), "--dose", "0.5", "--output", str(tmp_path / "low.nii.gz")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: cut.nii.gz: {sentence}")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "low.nii.gz").exists()
+
+
+@pytest.mark.parametrize("folder", ["a[/b]", "a [red]b :smile:"])
+def test_a_folder_that_looks_like_markup_is_printed_as_it_is(tmp_path, full_dose, capsys, folder):
+    output = tmp_path / folder / "low.nii.gz"
+    assert main(["simulate", str(full_dose), "--dose", "0.5", "--output", str(output)]) == 0
+    assert f"Wrote {output}. Research use only" in capsys.readouterr().err
+    assert output.exists()
 
 
 def test_a_series_without_bolus(tmp_path, capsys):

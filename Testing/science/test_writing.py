@@ -94,7 +94,12 @@ def test_nothing_moves_where_one_file_cannot(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "sentence"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "the disk is read-only")]
+    ("number", "sentence"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EROFS, "the disk is read-only"),
+        (errno.EACCES, "writing there is not allowed"),
+    ],
 )
 def test_what_the_system_says_becomes_a_sentence(tmp_path: Path, number: int, sentence: str) -> None:
     with pytest.raises(OutputError, match=f"results: cannot be written: {sentence}; "):  # noqa: SIM117
@@ -142,6 +147,22 @@ def test_a_single_file_and_its_sidecar_are_staged_too(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "low" / "dsc.json").read_text()) == {"EchoTime": 0.03, "RepetitionTime": 1.5}
     with pytest.raises(OutputError, match="is a folder"), staged_file(tmp_path / "low"):
         pass
+
+
+@pytest.mark.parametrize("name", ["dsc.seq.nrrd", "deeper/dsc.seq.nrrd"])
+def test_a_file_that_cannot_be_written_is_named_and_not_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def refuse(**where: object) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), f"{where['dir']}/.stunet-perfusion-1")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(OutputError) as caught:
+        write_series(name, make_series(20, SHAPE))
+    assert caught.value.subject == name
+    assert caught.value.fact == "cannot be written: writing there is not allowed"
+    assert os.listdir(tmp_path) == []
 
 
 def test_uneven_times_go_into_the_sidecar(tmp_path: Path) -> None:

@@ -31,8 +31,11 @@ FAILURE = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb and return the exit status: 0, or 2 with one line `error: ...` on the standard error."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    """Run one verb and return the exit status: 0, or 2 with one line `error: ...` on the standard error.
+
+    Without a verb it prints the help, as `--help` does, with status 0.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         status = _app_for(arguments)(arguments, standalone_mode=False)
     except StUNetPerfusionError as error:
@@ -41,6 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _refuse(error.format_message() + " Try --help.")
     except (KeyboardInterrupt, typer.Abort):
         return _refuse("stopped; nothing was written")
+    except MemoryError:
+        return _refuse("not enough memory; close other programs, or use a smaller input")
+    except OSError as error:
+        return _refuse(_what_the_system_says(error))
     return status if isinstance(status, int) else 0
 
 
@@ -49,12 +56,18 @@ def _refuse(sentence: str) -> int:
     return FAILURE
 
 
+def _what_the_system_says(error: OSError) -> str:
+    """The last resort for files that no part of the program was prepared for."""
+    reason = error.strerror or str(error) or type(error).__name__
+    subject = "a file" if error.filename is None else error.filename
+    return f"{subject}: cannot be read or written: {reason}; check the file and the right to use it"
+
+
 def _app_for(arguments: list[str]) -> typer.Typer:
     """The command line, with the function of the named verb only; the other verbs are there for `--help`."""
     app = typer.Typer(
         name="stunet-perfusion",
         help="CBV maps from low-dose DSC perfusion MRI with the stU-Net. Research use only: not for diagnosis.",
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )

@@ -48,6 +48,6 @@ def command(
         table.add_row(f"training: {name}", str(value))
     for name, value in info.scores.items():
         table.add_row(f"scores: {name}", str(value))
-    table.add_row("licence", info.licence)
+    table.add_row("license", info.licence)
     table.add_row("size", f"{document['megabytes']:.2f} MB")
     options.console.print(table)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from stunet_perfusion.cli import options
@@ -61,8 +61,10 @@ def command(
     deviation and clipped to [-5, 5], as in the paper; everything else on the maps as they are. nRCBV needs --tumor
     and --nawm.
     """
-    if value_range is not None and not value_range > 0:
-        raise InputError("--range", f"{value_range:g} is not positive", "give the range of values, for example 10")
+    if value_range is not None and not 0 < value_range < math.inf:
+        raise InputError(
+            "--range", f"{value_range:g} is not positive and finite", "give the range of values, for example 10"
+        )
     values, grid = read_map(map_path)
     reference, reference_grid = read_map(reference_path)
     _check_same_grid(map_path, grid, reference_path, reference_grid)
@@ -86,7 +88,7 @@ def command(
         return
     for note in notes:
         options.console.print(note)
-    Console().print(_table(map_path, reference_path, standardize, scores))
+    options.plain_console().print(_table(map_path, reference_path, standardize, scores))
 
 
 def _check_same_grid(map_path: Path, grid: Grid, reference_path: Path, reference_grid: Grid) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from stunet_perfusion.cli import options
@@ -87,10 +86,10 @@ def _print(document: dict[str, Any]) -> None:
     table = Table.grid(padding=(0, 2))
     for name, value in _lines(document):
         table.add_row(name, value)
-    console = Console(highlight=False)
+    console = options.plain_console()
     console.print(table)
     for note in document["notes"]:
-        console.print(f"Note: {note}", markup=False)
+        console.print(f"Note: {note}")
 
 
 def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:

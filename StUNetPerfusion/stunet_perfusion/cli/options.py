@@ -35,11 +35,20 @@ DropFrames = Annotated[
 Mask = Annotated[
     Path | None, typer.Option("--mask", metavar="FILE", help="brain mask; found automatically where not given")
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="seed of everything random")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="seed of everything random")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of text and progress")]
 
+
+def plain_console(stderr: bool = False) -> Console:
+    """A console that prints what it is given, on one line where it was one.
+
+    Names of files may hold what rich would take for its own markup, `a[/b]` or `:smile:`.
+    """
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
 #: What a person reads goes here; only results go to the standard output.
-console = Console(stderr=True)
+console = plain_console(stderr=True)
 
 
 def frames_option(text: str, option: str) -> int | str:
@@ -49,7 +58,7 @@ def frames_option(text: str, option: str) -> int | str:
     """
     if text == "auto":
         return "auto"
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return int(text)
     raise InputError(option, f"'{text}' is neither a number of frames nor 'auto'", f"write for example {option} 2")
 
@@ -60,7 +69,7 @@ def progress_bar(quiet: bool) -> Iterator[Progress]:
     if quiet or not console.is_terminal:
         yield no_progress
         return
-    columns = (TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    columns = (TextColumn("{task.description:<34}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task("", total=1.0)
         yield lambda fraction, message: bar.update(task, completed=fraction, description=message)

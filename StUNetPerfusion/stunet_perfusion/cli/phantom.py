@@ -41,7 +41,7 @@ def command(
     lesion = f"tumor {report['tumor_ml']:.0f} ml at {ratio:.1f} times white matter" if ratio else "no tumor"
     for sentence in (
         f"A head with {report['brain_ml']:.0f} ml of brain, gray over white matter CBV "
-        f"{report['grey_to_white_cbv'] or 0:.2f}, {lesion}.",
+        f"{report['gray_to_white_cbv'] or 0:.2f}, {lesion}.",
         f"Wrote {len(files)} files to {output}. Research use only: not for diagnosis.",
     ):
-        options.console.print(sentence, soft_wrap=True)
+        options.console.print(sentence)

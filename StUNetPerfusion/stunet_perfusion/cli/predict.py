@@ -104,7 +104,8 @@ def prediction_report(
         "peak_frame": prepared.dropped_frames + prepared.bolus.peak,
         "brain_voxels": int(prepared.brain.sum()),
         "aif": case.aif.source,
-        "cbv_unit": "fraction of the arterial input's area",
-        "cbv_of_z_score": {"mean": case.map.scale.mean, "sd": case.map.scale.sd},
+        "cbv_unit": "fraction of the arterial input's first pass",
+        "cbv_of_z_score": asdict(case.map.scale),
+        "network_output_over_brain": asdict(case.map.network_scale),
         "notes": [*prepared.series.notes, *mask_notes],
     }

@@ -19,10 +19,9 @@ from stunet_perfusion.predict import choose_device
 from stunet_perfusion.strips import StripRule
 from stunet_perfusion.training.loop import EpochResult, train
 from stunet_perfusion.training.phantom_cases import (
-    SLICE_STEP,
     PhantomSource,
+    held_out_phantom,
     image_files,
-    random_phantom,
     strips_of_epoch,
 )
 from stunet_perfusion.training.validation import mean_by_dose, validate
@@ -70,10 +69,7 @@ def command(
     model = build_network(network.value, arguments)
     rule = StripRule(strip_rows)
     model.check_strip(64, rule.rows, 256)
-    held_out = [
-        random_phantom(PhantomSource((head,)), (seed, VALIDATION_STREAM, n), SLICE_STEP)[0]
-        for n, head in enumerate(unseen)
-    ]
+    held_out = [held_out_phantom(head, (seed, VALIDATION_STREAM, n)) for n, head in enumerate(unseen)]
     history: list[dict[str, Any]] = []
 
     def after_epoch(result: EpochResult) -> None:

@@ -39,7 +39,7 @@ def build_network(name: str, arguments: dict[str, Any]) -> StUNet | Hess | Ulas:
         raise InputError("network", f"'{name}' is not known", f"choose one of {', '.join(NETWORKS)}")
     try:
         return NETWORKS[name](**arguments)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError) as error:
         raise InputError(
             "network", f"{name} cannot be built from {arguments} ({error})", "check its arguments"
         ) from None

@@ -3,10 +3,11 @@
 from stunet_perfusion.phantom.acquisition import Protocol, random_protocol
 from stunet_perfusion.phantom.anatomy import Anatomy, anatomy_from_labels, mni_anatomy
 from stunet_perfusion.phantom.lesion import tumor_from_file
-from stunet_perfusion.phantom.phantom import Phantom, make_phantom
+from stunet_perfusion.phantom.phantom import DOSES, Phantom, make_phantom
 from stunet_perfusion.phantom.physiology import Physiology, random_physiology
 
 __all__ = [
+    "DOSES",
     "Anatomy",
     "Phantom",
     "Physiology",

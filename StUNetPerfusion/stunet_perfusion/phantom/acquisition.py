@@ -27,17 +27,17 @@ _RELAXATION_OF = {
     Tissue.VENTRICLE: "fluid",
     Tissue.WHITE_LEFT: "white",
     Tissue.WHITE_RIGHT: "white",
-    Tissue.CORTEX: "grey",
-    Tissue.DEEP_GREY: "grey",
-    Tissue.CEREBELLAR_GREY: "grey",
+    Tissue.CORTEX: "gray",
+    Tissue.DEEP_GRAY: "gray",
+    Tissue.CEREBELLAR_GRAY: "gray",
     Tissue.CEREBELLAR_WHITE: "white",
     Tissue.BRAIN_STEM: "white",
-    Tissue.CHOROID_PLEXUS: "grey",
+    Tissue.CHOROID_PLEXUS: "gray",
     Tissue.ARTERY: "artery",
     Tissue.VEIN: "vein",
     Tissue.TUMOR_CORE: "tumor",
     Tissue.TUMOR_RIM: "tumor",
-    Tissue.OEDEMA: "oedema",
+    Tissue.EDEMA: "edema",
 }
 
 

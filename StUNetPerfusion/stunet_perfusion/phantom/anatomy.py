@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.phantom.images import read_upright
 from stunet_perfusion.series import Grid
 
 
@@ -26,8 +27,8 @@ class Tissue(IntEnum):
     WHITE_LEFT = 5
     WHITE_RIGHT = 6
     CORTEX = 7
-    DEEP_GREY = 8
-    CEREBELLAR_GREY = 9
+    DEEP_GRAY = 8
+    CEREBELLAR_GRAY = 9
     CEREBELLAR_WHITE = 10
     BRAIN_STEM = 11
     CHOROID_PLEXUS = 12
@@ -35,7 +36,7 @@ class Tissue(IntEnum):
     VEIN = 14
     TUMOR_CORE = 15
     TUMOR_RIM = 16
-    OEDEMA = 17
+    EDEMA = 17
 
 
 #: What is perfused brain.
@@ -43,13 +44,13 @@ PARENCHYMA = (
     Tissue.WHITE_LEFT,
     Tissue.WHITE_RIGHT,
     Tissue.CORTEX,
-    Tissue.DEEP_GREY,
-    Tissue.CEREBELLAR_GREY,
+    Tissue.DEEP_GRAY,
+    Tissue.CEREBELLAR_GRAY,
     Tissue.CEREBELLAR_WHITE,
     Tissue.BRAIN_STEM,
     Tissue.TUMOR_CORE,
     Tissue.TUMOR_RIM,
-    Tissue.OEDEMA,
+    Tissue.EDEMA,
 )
 
 #: FreeSurfer's labels; 136, 137, 163, 164 are choroid plexus and 5xx tissue outside the brain in whole-head maps.
@@ -57,8 +58,8 @@ _LABELS = {
     Tissue.WHITE_LEFT: (2, 77, 251, 252, 253, 254, 255),
     Tissue.WHITE_RIGHT: (41,),
     Tissue.CORTEX: (3, 42, 17, 53, 18, 54),
-    Tissue.DEEP_GREY: (10, 49, 11, 50, 12, 51, 13, 52, 26, 58, 28, 60),
-    Tissue.CEREBELLAR_GREY: (8, 47),
+    Tissue.DEEP_GRAY: (10, 49, 11, 50, 12, 51, 13, 52, 26, 58, 28, 60),
+    Tissue.CEREBELLAR_GRAY: (8, 47),
     Tissue.CEREBELLAR_WHITE: (7, 46),
     Tissue.BRAIN_STEM: (16, 85, 512),
     Tissue.VENTRICLE: (4, 43, 5, 44, 14, 15, 72),
@@ -116,23 +117,15 @@ def anatomy_from_labels(path: str | Path) -> Anatomy:
     """
     path = Path(path)
     way_out = "give a FreeSurfer label map (aseg or whole head) as NIfTI or NRRD, or 'mni'"
-    if not path.exists():
-        raise InputError(path, "does not exist", way_out)
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(path, "cannot be read as an image", way_out) from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(path, "is not a 3-D volume", way_out)
-    image = sitk.DICOMOrient(image, "LPS")
+    image = read_upright(path, way_out)
     values = sitk.GetArrayViewFromImage(image)
     if values.size and not (np.isfinite(values).all() and values.min() >= 0 and values.max() < _LARGEST_LABEL):
         raise InputError(path, f"holds values that are no labels (0 to {_LARGEST_LABEL - 1})", way_out)
     tissue = tissue_from_labels(values.astype(np.int16))
     grid = Grid.from_lps(tissue.shape, image.GetOrigin(), image.GetSpacing(), image.GetDirection())
-    litres = (np.isin(tissue, (Tissue.WHITE_LEFT, Tissue.WHITE_RIGHT, Tissue.CORTEX)).sum() * grid.spacing.prod()) / 1e6
-    if litres < 0.1:
-        raise InputError(path, f"holds {litres:.2f} litres of cerebrum (FreeSurfer labels 2, 3, 41, 42)", way_out)
+    liters = (np.isin(tissue, (Tissue.WHITE_LEFT, Tissue.WHITE_RIGHT, Tissue.CORTEX)).sum() * grid.spacing.prod()) / 1e6
+    if liters < 0.1:
+        raise InputError(path, f"holds {liters:.2f} liters of cerebrum (FreeSurfer labels 2, 3, 41, 42)", way_out)
     return _with_skull(Anatomy(tissue, grid, path.name))
 
 
@@ -147,14 +140,14 @@ def mni_anatomy() -> Anatomy:
         raise InputError(
             "nilearn", "is not installed, and the MNI anatomy comes with it", "pip install stunet-perfusion[demo]"
         ) from error
-    grey_image = datasets.load_mni152_gm_template(resolution=1)
-    grey = np.asarray(grey_image.dataobj, dtype=np.float32)
+    gray_image = datasets.load_mni152_gm_template(resolution=1)
+    gray = np.asarray(gray_image.dataobj, dtype=np.float32)
     white = np.asarray(datasets.load_mni152_wm_template(resolution=1).dataobj, dtype=np.float32)
     brain = np.asarray(datasets.load_mni152_brain_mask(resolution=1).dataobj) > 0
-    tissue = _tissue_from_mni(grey, white, brain, np.asarray(grey_image.affine))
+    tissue = _tissue_from_mni(gray, white, brain, np.asarray(gray_image.affine))
     # nilearn's arrays are (x, y, z) with x to the right or left as the affine says; ours are (z, y, x) in LPS order
     image = sitk.GetImageFromArray(tissue.transpose(2, 1, 0))
-    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ grey_image.affine
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ gray_image.affine
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     image.SetSpacing(spacing.tolist())
     image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
@@ -166,24 +159,24 @@ def mni_anatomy() -> Anatomy:
     return _with_skull(Anatomy(tissue, grid, "mni"))
 
 
-def _tissue_from_mni(grey: np.ndarray, white: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> np.ndarray:
+def _tissue_from_mni(gray: np.ndarray, white: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Tissue classes of probability maps in MNI space, (x, y, z). What the maps do not tell apart, coordinates do."""
-    i, j, k = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in grey.shape), indexing="ij", sparse=True)
+    i, j, k = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in gray.shape), indexing="ij", sparse=True)
     x, y, z = (affine[r, 0] * i + affine[r, 1] * j + affine[r, 2] * k + affine[r, 3] for r in range(3))
-    fluid = np.clip(1 - grey - white, 0, 1)
-    kind = np.argmax(np.stack([fluid, grey, white]), axis=0)
+    fluid = np.clip(1 - gray - white, 0, 1)
+    kind = np.argmax(np.stack([fluid, gray, white]), axis=0)
     kind[~brain] = 0
-    tissue = np.zeros(grey.shape, dtype=np.uint8)
+    tissue = np.zeros(gray.shape, dtype=np.uint8)
     tissue[brain] = Tissue.FLUID
     tissue[kind == 1] = Tissue.CORTEX
     tissue[(kind == 2) & (x < 0)] = Tissue.WHITE_LEFT
     tissue[(kind == 2) & (x >= 0)] = Tissue.WHITE_RIGHT
     # the lateral and third ventricles, the basal ganglia and thalami
-    centre = (np.abs(x) < 34) & (y > -42) & (y < 28) & (z > -8) & (z < 28)
-    tissue[(kind == 0) & brain & centre & (np.abs(x) < 24)] = Tissue.VENTRICLE
-    tissue[(kind == 1) & centre & ~((np.abs(x) > 29) & (z < 18))] = Tissue.DEEP_GREY
+    center = (np.abs(x) < 34) & (y > -42) & (y < 28) & (z > -8) & (z < 28)
+    tissue[(kind == 0) & brain & center & (np.abs(x) < 24)] = Tissue.VENTRICLE
+    tissue[(kind == 1) & center & ~((np.abs(x) > 29) & (z < 18))] = Tissue.DEEP_GRAY
     below = (z < -12 - 0.42 * (y + 38)) & (y < -38)
-    tissue[(kind == 1) & below & (z < -14)] = Tissue.CEREBELLAR_GREY
+    tissue[(kind == 1) & below & (z < -14)] = Tissue.CEREBELLAR_GRAY
     tissue[(kind == 2) & below & (z < -14)] = Tissue.CEREBELLAR_WHITE
     stem = (np.abs(x) < 18) & (y > -46) & (y < -12) & (z < -8)
     tissue[(kind != 0) & stem] = Tissue.BRAIN_STEM

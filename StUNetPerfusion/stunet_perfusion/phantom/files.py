@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from stunet_perfusion.phantom.anatomy import Tissue
-from stunet_perfusion.phantom.phantom import Phantom
+from stunet_perfusion.phantom.phantom import DOSES, Phantom
 from stunet_perfusion.progress import Progress, no_progress, part_of
 from stunet_perfusion.writing import staged_output, write_map, write_series
 
-#: Doses that are written, with the name of each series.
-SERIES = {1.0: "dsc.nii.gz", 0.5: "dsc_dose-050.nii.gz", 0.25: "dsc_dose-025.nii.gz"}
+#: The name of the series at each dose.
+SERIES = dict(zip(DOSES, ("dsc.nii.gz", "dsc_dose-050.nii.gz", "dsc_dose-025.nii.gz"), strict=True))
 
 
 def write_phantom(folder: str | Path, phantom: Phantom, progress: Progress = no_progress) -> list[str]:
@@ -44,8 +44,8 @@ def write_phantom(folder: str | Path, phantom: Phantom, progress: Progress = no_
 
 def summary(phantom: Phantom) -> dict[str, Any]:
     """What a person wants to know of a phantom: volumes, ratios of blood volume, and how deep the bolus is."""
-    millilitres = float(np.prod(phantom.grid.spacing)) / 1000
-    grey = phantom.fractions[Tissue.CORTEX] > 0.8
+    milliliters = float(np.prod(phantom.grid.spacing)) / 1000
+    gray = phantom.fractions[Tissue.CORTEX] > 0.8
     white = phantom.fractions[Tissue.WHITE_LEFT] + phantom.fractions[Tissue.WHITE_RIGHT] > 0.9
     deepest = [_deepest_drop(phantom, z) for z in range(phantom.grid.shape[0])]
     drop = np.percentile(np.concatenate(deepest), [10, 50, 90]) if phantom.mask.any() else np.zeros(3)
@@ -53,10 +53,10 @@ def summary(phantom: Phantom) -> dict[str, Any]:
         "shape": [phantom.protocol.frames, *phantom.grid.shape],
         "echo_time": phantom.echo_time,
         "frame_interval": phantom.frame_interval,
-        "brain_ml": float(phantom.mask.sum() * millilitres),
-        "tumor_ml": float(phantom.tumor.sum() * millilitres),
+        "brain_ml": float(phantom.mask.sum() * milliliters),
+        "tumor_ml": float(phantom.tumor.sum() * milliliters),
         "arterial_voxels": int(phantom.vessels.sum()),
-        "grey_to_white_cbv": _ratio(phantom.cbv, grey, white),
+        "gray_to_white_cbv": _ratio(phantom.cbv, gray, white),
         "tumor_nrcbv": _ratio(phantom.cbv, phantom.tumor, phantom.nawm),
         "signal_drop_percent_p10_p50_p90": [round(float(value), 1) for value in drop],
     }

@@ -1,4 +1,4 @@
-"""Tumors drawn into an anatomy: core, rim and oedema from a mask, which is given, read or made up."""
+"""Tumors drawn into an anatomy: core, rim and edema from a mask, which is given, read or made up."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from scipy import ndimage
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.phantom.anatomy import PARENCHYMA, Anatomy, Tissue
+from stunet_perfusion.phantom.images import read_upright
 
 _CEREBRAL_WHITE = (Tissue.WHITE_LEFT, Tissue.WHITE_RIGHT)
 
 #: Where a tumor may be: not in bone, scalp, air, nor in the dural sinuses.
 _OPEN_TO_TUMOR = (*PARENCHYMA, Tissue.VENTRICLE, Tissue.FLUID, Tissue.CHOROID_PLEXUS)
 
-#: Centres of tumors are at most this far below the vertex, mm, so that they are in the slices of any usual protocol.
+#: Centers of tumors are at most this far below the vertex, mm, so that they are in the slices of any usual protocol.
 _DEPTH_OF_SLICES = 80.0
 
-#: A mask whose file lost its voxel size: millimetres of its field of view, and from slice to slice.
+#: A mask whose file lost its voxel size: millimeters of its field of view, and from slice to slice.
 _ASSUMED_FIELD_OF_VIEW = 240.0
 _ASSUMED_SLICE_SPACING = 6.0
 
 
 def random_tumor(anatomy: Anatomy, generator: np.random.Generator) -> np.ndarray:
-    """A blobby ellipsoid, 20 to 60 mm long, centred in cerebral white matter.
+    """A blobby ellipsoid, 20 to 60 mm long, centered in cerebral white matter.
 
     :returns: (Z, Y, X) bool on the anatomy's grid
     """
@@ -45,7 +46,7 @@ def place_tumor(
     """Put a tumor where most of it is inside the brain, within 80 mm of the vertex, which any usual protocol covers.
 
     :param blob: (z, y, x) bool, cut out of its surroundings, voxels as large as the anatomy's
-    :param near: (3,) voxel where its centre would like to be; anywhere in white matter if None
+    :param near: (3,) voxel where its center would like to be; anywhere in white matter if None
     :returns: (Z, Y, X) bool on the anatomy's grid
     """
     spacing = anatomy.grid.spacing[::-1]
@@ -56,8 +57,8 @@ def place_tumor(
         white = white[distance <= max(np.sort(distance)[min(2000, len(distance) - 1)], 15.0)]
     half = np.array(blob.shape) // 2
     best, most = None, -1.0
-    for centre in generator.choice(white, size=min(24, len(white)), replace=False):
-        low = centre - half
+    for center in generator.choice(white, size=min(24, len(white)), replace=False):
+        low = center - half
         first, last = np.maximum(low, 0), np.minimum(low + blob.shape, anatomy.tissue.shape)
         part = blob[tuple(slice(a, b) for a, b in zip(first - low, last - low, strict=True))]
         place = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
@@ -84,15 +85,7 @@ def tumor_from_file(path: str | Path, anatomy: Anatomy, seed: int = 0) -> np.nda
     """
     path = Path(path)
     way_out = "give a 3-D mask (NIfTI or NRRD) that is 1 in the tumor, or 'random', or 'none'"
-    if not path.exists():
-        raise InputError(path, "does not exist", way_out)
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(path, "cannot be read as an image", way_out) from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(path, "is not a 3-D volume", way_out)
-    image = sitk.DICOMOrient(image, "LPS")
+    image = read_upright(path, way_out)
     mask = sitk.GetArrayFromImage(image) > 0.5
     if not mask.any():
         raise InputError(path, "is empty", way_out)
@@ -106,29 +99,27 @@ def tumor_from_file(path: str | Path, anatomy: Anatomy, seed: int = 0) -> np.nda
     largest = pieces == 1 + int(np.argmax(ndimage.sum_labels(mask, pieces, range(1, count + 1))))
     box = ndimage.find_objects(largest.astype(int))[0]
     voxel = anatomy.grid.spacing[::-1]
-    centre = np.array([(s.start + s.stop - 1) / 2 for s in box])
+    center = np.array([(s.start + s.stop - 1) / 2 for s in box])
     first, last = anatomy.brain_box
-    near = (first + last) / 2 + (centre - (np.array(mask.shape) - 1) / 2) * spacing / voxel
+    near = (first + last) / 2 + (center - (np.array(mask.shape) - 1) / 2) * spacing / voxel
     soft = ndimage.zoom(np.pad(largest[box].astype(np.float32), 1), spacing / voxel, order=1)
     blob = ndimage.gaussian_filter(soft, 1.5 / voxel) > 0.5
     return place_tumor(blob if blob.any() else soft > 0.5, anatomy, np.random.default_rng(seed), near)
 
 
-def with_tumor(
-    anatomy: Anatomy, mask: np.ndarray, rim: float, oedema: float, generator: np.random.Generator
-) -> Anatomy:
+def with_tumor(anatomy: Anatomy, mask: np.ndarray, rim: float, edema: float, generator: np.random.Generator) -> Anatomy:
     """The same head with a tumor.
 
     :param mask: (Z, Y, X) bool on the anatomy's grid
     :param rim: mm of living tumor around the necrotic core; infinite for a tumor without necrosis
-    :param oedema: mm that oedema reaches into the white matter, varying smoothly between 0.4 and 1.6 times that
+    :param edema: mm that edema reaches into the white matter, varying smoothly between 0.4 and 1.6 times that
     """
     tissue = anatomy.tissue.copy()
     spacing = anatomy.grid.spacing[::-1]
     inside = mask & np.isin(tissue, _OPEN_TO_TUMOR)
     if not inside.any():
         return anatomy
-    margin = np.ceil((1.7 * oedema + 2) / spacing).astype(int)
+    margin = np.ceil((1.7 * edema + 2) / spacing).astype(int)
     box = tuple(
         slice(max(s.start - m, 0), s.stop + m)
         for s, m in zip(ndimage.find_objects(inside.astype(np.int8))[0], margin, strict=True)
@@ -137,8 +128,8 @@ def with_tumor(
     field = ndimage.gaussian_filter(generator.standard_normal(place.shape, dtype=np.float32), 6.0 / spacing)
     field /= max(float(np.abs(field).max()), 1e-6)
     outwards = ndimage.distance_transform_edt(~inside, sampling=spacing)
-    swollen = (outwards <= oedema * (1 + 0.6 * field)) & np.isin(place, _CEREBRAL_WHITE)
-    place[swollen] = Tissue.OEDEMA
+    swollen = (outwards <= edema * (1 + 0.6 * field)) & np.isin(place, _CEREBRAL_WHITE)
+    place[swollen] = Tissue.EDEMA
     place[inside] = Tissue.TUMOR_RIM
     if np.isfinite(rim):
         inwards = ndimage.distance_transform_edt(inside, sampling=spacing)

@@ -19,6 +19,9 @@ from stunet_perfusion.phantom.positioning import position_head, tissue_fractions
 from stunet_perfusion.phantom.vessels import with_vessels
 from stunet_perfusion.series import DscSeries, Grid
 
+#: The doses that the paper compares: full, half and quarter.
+DOSES = (1.0, 0.5, 0.25)
+
 #: A voxel with at least this share of artery is good for an AIF.
 _ARTERIAL_SHARE = 0.35
 _FEWEST_ARTERIAL_VOXELS = 8
@@ -47,7 +50,7 @@ class Phantom:
     :param cbf: truth, 1/s: float32
     :param mtt: truth, s: float32
     :param mask: brain: bool
-    :param tumor: living tumor and its core, without oedema: bool
+    :param tumor: living tumor and its core, without edema: bool
     :param nawm: normal-appearing white matter, opposite to the tumor: bool
     :param vessels: voxels good for an AIF: bool
     :param aif: (T,) float64, delta R2* in 1/s at full dose, one value a frame
@@ -167,7 +170,7 @@ def make_phantom(
         if tumor.shape != anatomy.tissue.shape:
             raise InputError("tumor", f"has shape {tumor.shape}, the anatomy {anatomy.tissue.shape}", "resample it")
         rim = physiology.rim if physiology.necrosis else np.inf
-        anatomy = lesion.with_tumor(anatomy, tumor, rim, physiology.oedema, lump)
+        anatomy = lesion.with_tumor(anatomy, tumor, rim, physiology.edema, lump)
     anatomy = with_vessels(anatomy, vessel)
 
     position = position_head(anatomy, protocol, place)

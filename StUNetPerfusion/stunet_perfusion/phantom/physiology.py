@@ -25,19 +25,19 @@ class Physiology:
         blood by this factor, because that is what the quotient of areas measures: with 1, a voxel full of blood has
         CBV 1
     :param arterial_peak: concentration at the AIF's peak, mM
-    :param tumor_nrcbv: of living tumor, in multiples of white matter; likewise core and oedema
+    :param tumor_nrcbv: of living tumor, in multiples of white matter; likewise core and edema
     :param necrosis: whether the tumor has a necrotic core, mm `rim` below its surface
     :param k_trans: leakage of the tumor, 1/min, 0 for none
     :param leakage_relaxivity: r2* of leaked agent over r2* of tissue: the more, the more T2*-dominant the leakage
     """
 
-    grey_cbv: float = known.GREY_CBV.value
-    white_cbv: float = known.GREY_CBV.value / known.GREY_TO_WHITE_CBV.value
-    deep_grey_cbv: float = known.DEEP_GREY_CBV.value
-    cerebellar_grey_cbv: float = known.CEREBELLAR_GREY_CBV.value
+    gray_cbv: float = known.GRAY_CBV.value
+    white_cbv: float = known.GRAY_CBV.value / known.GRAY_TO_WHITE_CBV.value
+    deep_gray_cbv: float = known.DEEP_GRAY_CBV.value
+    cerebellar_gray_cbv: float = known.CEREBELLAR_GRAY_CBV.value
     brain_stem_cbv: float = known.BRAIN_STEM_CBV.value
     choroid_plexus_cbv: float = known.CHOROID_PLEXUS_CBV.value
-    grey_mtt: float = known.GREY_MTT.value
+    gray_mtt: float = known.GRAY_MTT.value
     white_mtt: float = known.WHITE_MTT.value
     variation: float = 0.10
     fine_variation: float = 0.03
@@ -54,12 +54,12 @@ class Physiology:
     tail_decay: float = known.TAIL_DECAY.value
     tumor_nrcbv: float = known.HIGH_GRADE_NRCBV.value
     core_nrcbv: float = known.CORE_NRCBV.value
-    oedema_nrcbv: float = 0.9
+    edema_nrcbv: float = 0.9
     tumor_mtt: float = known.TUMOR_MTT.value
     tumor_variation: float = 0.25
     necrosis: bool = True
     rim: float = 6.0
-    oedema: float = 9.0
+    edema: float = 9.0
     k_trans: float = known.LEAKAGE_K_TRANS_T1.value
     leakage_ve: float = known.LEAKAGE_VE.value
     leakage_relaxivity: float = known.LEAKAGE_R2_SHARE.value
@@ -68,20 +68,20 @@ class Physiology:
 def random_physiology(generator: np.random.Generator) -> Physiology:
     """Another person: blood volumes, flow, AIF and tumor drawn from the table of constants."""
     high_grade = generator.random() < 0.65
-    grey = known.GREY_CBV.draw(generator)
-    ratio = known.GREY_TO_WHITE_CBV.draw(generator, 1.2)
+    gray = known.GRAY_CBV.draw(generator)
+    ratio = known.GRAY_TO_WHITE_CBV.draw(generator, 1.2)
     nrcbv = (known.HIGH_GRADE_NRCBV if high_grade else known.LOW_GRADE_NRCBV).draw(generator, 2.0)
-    oedema = (known.HIGH_GRADE_OEDEMA_NRCBV if high_grade else known.LOW_GRADE_OEDEMA_NRCBV).draw(generator)
+    edema = (known.HIGH_GRADE_EDEMA_NRCBV if high_grade else known.LOW_GRADE_EDEMA_NRCBV).draw(generator)
     leakage = generator.choice(["none", "t1", "t2"], p=[0.2, 0.5, 0.3] if high_grade else [0.8, 0.1, 0.1])
     return replace(
         Physiology(),
-        grey_cbv=grey,
-        white_cbv=grey / ratio,
-        deep_grey_cbv=grey / known.GREY_CBV.value * known.DEEP_GREY_CBV.draw(generator),
-        cerebellar_grey_cbv=grey / known.GREY_CBV.value * known.CEREBELLAR_GREY_CBV.draw(generator),
-        brain_stem_cbv=grey / known.GREY_CBV.value * known.BRAIN_STEM_CBV.draw(generator),
+        gray_cbv=gray,
+        white_cbv=gray / ratio,
+        deep_gray_cbv=gray / known.GRAY_CBV.value * known.DEEP_GRAY_CBV.draw(generator),
+        cerebellar_gray_cbv=gray / known.GRAY_CBV.value * known.CEREBELLAR_GRAY_CBV.draw(generator),
+        brain_stem_cbv=gray / known.GRAY_CBV.value * known.BRAIN_STEM_CBV.draw(generator),
         choroid_plexus_cbv=known.CHOROID_PLEXUS_CBV.draw(generator),
-        grey_mtt=known.GREY_MTT.draw(generator),
+        gray_mtt=known.GRAY_MTT.draw(generator),
         white_mtt=known.WHITE_MTT.draw(generator),
         variation=generator.uniform(0.05, 0.15),
         fine_variation=generator.uniform(0.01, 0.05),
@@ -98,12 +98,12 @@ def random_physiology(generator: np.random.Generator) -> Physiology:
         tail_decay=known.TAIL_DECAY.draw(generator),
         tumor_nrcbv=max(nrcbv, 0.6),
         core_nrcbv=known.CORE_NRCBV.draw(generator),
-        oedema_nrcbv=oedema if generator.random() < 0.4 else generator.uniform(0.6, 1.1),
+        edema_nrcbv=edema if generator.random() < 0.4 else generator.uniform(0.6, 1.1),
         tumor_mtt=known.TUMOR_MTT.draw(generator),
         tumor_variation=generator.uniform(0.1, 0.35),
         necrosis=bool(high_grade and generator.random() < 0.75),
         rim=generator.uniform(3.5, 8.0),
-        oedema=generator.uniform(3.0, 14.0),
+        edema=generator.uniform(3.0, 14.0),
         k_trans={
             "none": 0.0,
             "t1": known.LEAKAGE_K_TRANS_T1.draw(generator),
@@ -174,9 +174,9 @@ def flow_maps(fractions: np.ndarray, fields: dict[str, np.ndarray], physiology: 
         Tissue.WHITE_LEFT: person.white_cbv,
         Tissue.WHITE_RIGHT: person.white_cbv,
         Tissue.CEREBELLAR_WHITE: person.white_cbv,
-        Tissue.CORTEX: person.grey_cbv,
-        Tissue.DEEP_GREY: person.deep_grey_cbv,
-        Tissue.CEREBELLAR_GREY: person.cerebellar_grey_cbv,
+        Tissue.CORTEX: person.gray_cbv,
+        Tissue.DEEP_GRAY: person.deep_gray_cbv,
+        Tissue.CEREBELLAR_GRAY: person.cerebellar_gray_cbv,
         Tissue.BRAIN_STEM: person.brain_stem_cbv,
         Tissue.CHOROID_PLEXUS: person.choroid_plexus_cbv,
         Tissue.FLUID: known.FLUID_CBV.value,
@@ -184,13 +184,13 @@ def flow_maps(fractions: np.ndarray, fields: dict[str, np.ndarray], physiology: 
         Tissue.SCALP: known.SCALP_CBV.value,
         Tissue.TUMOR_RIM: person.tumor_nrcbv * person.white_cbv,
         Tissue.TUMOR_CORE: person.core_nrcbv * person.white_cbv,
-        Tissue.OEDEMA: person.oedema_nrcbv * person.white_cbv,
+        Tissue.EDEMA: person.edema_nrcbv * person.white_cbv,
     }
-    transit = dict.fromkeys(cbv, person.grey_mtt)
+    transit = dict.fromkeys(cbv, person.gray_mtt)
     transit |= dict.fromkeys(
         (Tissue.WHITE_LEFT, Tissue.WHITE_RIGHT, Tissue.CEREBELLAR_WHITE, Tissue.BRAIN_STEM), person.white_mtt
     )
-    transit |= dict.fromkeys((Tissue.TUMOR_RIM, Tissue.TUMOR_CORE, Tissue.OEDEMA), person.tumor_mtt)
+    transit |= dict.fromkeys((Tissue.TUMOR_RIM, Tissue.TUMOR_CORE, Tissue.EDEMA), person.tumor_mtt)
     transit[Tissue.SCALP] = known.SCALP_MTT.value
 
     brain = 1 + person.variation * fields["volume"] + person.fine_variation * fields["fine"]

@@ -40,14 +40,14 @@ def position_head(anatomy: Anatomy, protocol: Protocol, generator: np.random.Gen
     count = np.array([protocol.matrix, protocol.matrix, protocol.slices])
     first, last = anatomy.brain_box
     middle = (first + last)[::-1] / 2
-    centre = (anatomy.grid.ijk_to_ras @ [*middle, 1])[:3]
+    center = (anatomy.grid.ijk_to_ras @ [*middle, 1])[:3]
     height = (last[0] - first[0]) * anatomy.grid.spacing[2]
     # array axes run right to left, face to back, feet to head
     axes = _rotation(*np.radians([protocol.tilt, 0, 0])) @ np.diag([-1.0, -1.0, 1.0])
     up = height / 2 - (protocol.slices - 1) / 2 * protocol.slice_spacing
     ijk_to_ras = np.eye(4)
     ijk_to_ras[:3, :3] = axes * size
-    ijk_to_ras[:3, 3] = centre + axes[:, 2] * up - ijk_to_ras[:3, :3] @ ((count - 1) / 2)
+    ijk_to_ras[:3, 3] = center + axes[:, 2] * up - ijk_to_ras[:3, :3] @ ((count - 1) / 2)
     grid = Grid(tuple(int(n) for n in count[::-1]), ijk_to_ras)
 
     change = np.eye(3)
@@ -60,7 +60,7 @@ def position_head(anatomy: Anatomy, protocol: Protocol, generator: np.random.Gen
         change = change @ np.diag([-1.0, 1.0, 1.0])
     about = np.eye(4)
     about[:3, :3] = change
-    about[:3, 3] = centre - change @ centre
+    about[:3, 3] = center - change @ center
     to_anatomy = np.linalg.inv(anatomy.grid.ijk_to_ras) @ about @ ijk_to_ras
 
     points = np.ceil((count - 1) * size / _CONTROL_SPACING).astype(int) + 1

@@ -13,7 +13,7 @@ _MNI_BOX = (np.array([-42.0, 73.0, 70.0]), np.array([80.0, -104.0, -70.0]))
 #: How far a landmark is moved to reach fluid, mm.
 _REACH = 8.0
 
-#: (radius in mm, way-points in MNI millimetres x, y, z). Lateral vessels are given for one side and mirrored.
+#: (radius in mm, way-points in MNI millimeters x, y, z). Lateral vessels are given for one side and mirrored.
 _ARTERIES_LATERAL = (
     (2.2, ((15, -6, -46), (15, 2, -34), (14, 8, -26), (14, 6, -18))),  # internal carotid
     (1.8, ((14, 6, -18), (24, 6, -19), (34, 4, -14), (42, 2, -8))),  # middle cerebral, M1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.progress import Progress
@@ -135,14 +135,24 @@ def _read_header(file: Path) -> ImageHeader | None:
 
 def _refuse_what_is_no_slice(file: Path, dataset: pydicom.Dataset) -> None:
     converter = "convert the series to NIfTI first, for example with dcm2niix"
-    if int(dataset.get("NumberOfFrames") or 1) > 1:
+    if _count(file, dataset, "NumberOfFrames") > 1:
         raise InputError(file, "is a multi-frame (enhanced) DICOM file", converter)
     if "MOSAIC" in (dataset.get("ImageType") or ()):
         raise InputError(file, "is a mosaic of slices", converter)
     if dataset.get("Modality") != "MR":
         raise InputError(file, f"is a {dataset.get('Modality') or 'unknown'} image, not MR", "give a DSC MRI series")
-    if int(dataset.get("SamplesPerPixel") or 1) != 1:
+    if _count(file, dataset, "SamplesPerPixel") != 1:
         raise InputError(file, "is a color image", "give the original images, not screen captures or color maps")
+
+
+def _count(file: Path, dataset: pydicom.Dataset, keyword: str) -> int:
+    """A whole number of the header; 1 where it says nothing."""
+    try:
+        return int(dataset.get(keyword) or 1)
+    except (TypeError, ValueError, BytesLengthException) as error:
+        raise InputError(
+            file, f"has a damaged header ({keyword} is no whole number)", "copy or export the series again"
+        ) from error
 
 
 def _image_header(file: Path, dataset: pydicom.Dataset) -> ImageHeader:

@@ -9,7 +9,13 @@ from __future__ import annotations
 from stunet_perfusion.reference.baseline import baseline_frames
 from stunet_perfusion.reference.deconvolution import oscillation_index_cbf
 from stunet_perfusion.reference.leakage import LeakageCorrection, correct_leakage
-from stunet_perfusion.reference.maps import ReferenceMaps, absolute_maps, reference_cbv, reference_maps
+from stunet_perfusion.reference.maps import (
+    ReferenceMaps,
+    absolute_maps,
+    first_pass_cbv,
+    reference_cbv,
+    reference_maps,
+)
 
 __all__ = [
     "LeakageCorrection",
@@ -17,6 +23,7 @@ __all__ = [
     "absolute_maps",
     "baseline_frames",
     "correct_leakage",
+    "first_pass_cbv",
     "oscillation_index_cbf",
     "reference_cbv",
     "reference_maps",

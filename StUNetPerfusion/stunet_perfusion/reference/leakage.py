@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import cumulative_trapezoid
 
-from stunet_perfusion.concentration import baseline_signal, concentration
+from stunet_perfusion.concentration import concentration_curves
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress
 from stunet_perfusion.reference.circulant import checked_aif
@@ -77,7 +77,7 @@ def correct_leakage(
     for z in np.flatnonzero(mask.any(axis=(1, 2))):
         check_cancelled()
         progress(z / len(mask), f"Correcting leakage in slice {z + 1} of {len(mask)}")
-        curves = _concentration(series.signal[:, z][:, mask[z]], baseline_frames, series.echo_time)
+        curves = concentration_curves(series.signal[:, z][:, mask[z]], baseline_frames, series.echo_time)
         k2[z, mask[z]] = np.nan_to_num(solve_k2 @ curves, nan=0.0, posinf=0.0, neginf=0.0)
     corrected += k2 * np.float32(integral.sum() / aif.sum())
     return LeakageCorrection(corrected, k2, rbar, count)
@@ -110,7 +110,7 @@ def _mean_of_not_enhancing(
     for z in np.flatnonzero(mask.any(axis=(1, 2))):
         signal = series.signal[:, z][:, mask[z]]
         signal = signal[:, does_not_enhance(signal, noise_frames)]
-        total += _concentration(signal, baseline_frames, series.echo_time).sum(axis=1, dtype=np.float64)
+        total += concentration_curves(signal, baseline_frames, series.echo_time).sum(axis=1, dtype=np.float64)
         count += signal.shape[1]
     if not count:
         raise InputError(
@@ -119,7 +119,3 @@ def _mean_of_not_enhancing(
             "check the brain mask, or leave out --leakage-correction",
         )
     return total / count, count
-
-
-def _concentration(signal: np.ndarray, baseline_frames: int, echo_time: float | None) -> np.ndarray:
-    return concentration(signal, baseline_signal(signal, baseline_frames), echo_time)

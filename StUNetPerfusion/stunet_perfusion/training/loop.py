@@ -91,7 +91,7 @@ def _train_epoch(
 ) -> EpochResult:
     network.train()
     device = next(network.parameters()).device
-    start, total = time.monotonic(), 0.0
+    start, total, strips = time.monotonic(), 0.0, 0
     for step, (signal, target, weight) in enumerate(loader):
         check_cancelled()
         share_done = (epoch + step / len(loader)) / epochs
@@ -102,7 +102,8 @@ def _train_epoch(
         loss.backward()
         optimizer.step()
         total += loss.item()
+        strips += len(signal)
         if not math.isfinite(total):
             raise InputError("training", "the loss is no number any more", "use a smaller learning rate")
         progress(share_done, f"Epoch {epoch + 1} of {epochs}, loss {total / (step + 1):.4f}")
-    return EpochResult(epoch, total / len(loader), len(loader) * loader.batch_size, time.monotonic() - start)
+    return EpochResult(epoch, total / len(loader), strips, time.monotonic() - start)

@@ -10,6 +10,7 @@ import numpy as np
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.phantom import (
+    DOSES,
     Anatomy,
     Phantom,
     anatomy_from_labels,
@@ -73,16 +74,18 @@ def read_anatomy(name: str) -> Anatomy:
 
 
 def image_files(paths: Sequence[Path]) -> tuple[str, ...]:
-    """The images among files and in folders, sorted. `mni` stays as it is.
+    """The images among files and in folders, sorted, with their whole paths. `mni` stays as it is.
 
     :raises InputError: a path that does not exist, or a folder without NIfTI files
     """
     found: list[str] = []
     for path in paths:
-        if str(path) == "mni" or path.is_file():
-            found.append(str(path))
+        if str(path) == "mni":
+            found.append("mni")
+        elif path.is_file():
+            found.append(str(path.resolve()))
         elif path.is_dir() and (files := sorted(path.glob("*.nii*"))):
-            found.extend(str(file) for file in files)
+            found.extend(str(file.resolve()) for file in files)
         else:
             raise InputError(path, "is no file, and no folder with NIfTI files", "give label maps, or 'mni'")
     return tuple(found)
@@ -108,6 +111,22 @@ def random_phantom(
         slices=range(int(generator.integers(slice_step)), protocol.slices, slice_step),
     )
     return phantom, generator
+
+
+def held_out_phantom(anatomy: str, seed: Sequence[int]) -> Phantom:
+    """A phantom to validate with, drawn until it can be used at every dose.
+
+    :raises InputError: no draw can
+    """
+    for draw in range(DRAWS):
+        phantom, _ = random_phantom(PhantomSource((anatomy,)), (*seed, draw), SLICE_STEP)
+        try:
+            for dose in DOSES:
+                prepare(phantom.series(dose))
+        except InputError:
+            continue
+        return phantom
+    raise InputError(anatomy, f"{DRAWS} phantoms in a row could not be used", "check the anatomy")
 
 
 def training_case(source: PhantomSource, seed: Sequence[int], frames: int = 64, size: int = 256) -> TrainingSlices:

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from stunet_perfusion.checkpoint import Checkpoint
-from stunet_perfusion.phantom import Phantom
+from stunet_perfusion.metrics import l2, pearson, standardized
+from stunet_perfusion.phantom import DOSES, Phantom
 from stunet_perfusion.predict import predict_standardized
 from stunet_perfusion.preparation import prepare
-from stunet_perfusion.standardize import cbv_scale
-
-#: The doses of the paper's table.
-DOSES = (1.0, 0.5, 0.25)
+from stunet_perfusion.standardize import CLIP
 
 
 @dataclass(frozen=True)
@@ -22,13 +20,15 @@ class Score:
     """Prediction against the phantom's noise-free truth, over the brain of one head.
 
     :param dose: share of the injected dose, physically simulated
-    :param correlation: Pearson's, of the predicted z-scores with the true CBV
-    :param l2: mean squared difference of z-scores
+    :param correlation: Pearson's, of the predicted with the true CBV
+    :param l2: mean squared difference of the maps, each standardized over the brain
+    :param network_l2: the same of what the network itself says, which also has to find the amplitude
     """
 
     dose: float
     correlation: float
     l2: float
+    network_l2: float
 
 
 def validate(
@@ -42,10 +42,15 @@ def validate(
     for dose in doses:
         for phantom in phantoms:
             predicted = predict_standardized(prepare(phantom.series(dose)), checkpoint, stride=stride).mean
-            brain, truth = phantom.mask, phantom.cbv
-            difference = predicted[brain] - cbv_scale(truth, brain).to_standardized(truth)[brain]
-            correlation = np.corrcoef(predicted[brain], truth[brain])[0, 1]
-            scores.append(Score(dose, float(correlation), float((difference**2).mean())))
+            brain, target = phantom.mask, standardized(phantom.cbv, phantom.mask)
+            scores.append(
+                Score(
+                    dose,
+                    pearson(predicted, phantom.cbv, brain),
+                    l2(standardized(predicted, brain), target, brain),
+                    l2(np.clip(predicted, -CLIP, CLIP), target, brain),
+                )
+            )
     return scores
 
 
@@ -53,8 +58,8 @@ def mean_by_dose(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
     """Means over heads: `{"1": {"correlation": ..., "l2": ...}, "0.5": ...}`, as a checkpoint's document holds them."""
     return {
         f"{dose:g}": {
-            "correlation": round(float(np.mean([score.correlation for score in scores if score.dose == dose])), 4),
-            "l2": round(float(np.mean([score.l2 for score in scores if score.dose == dose])), 4),
+            name: round(float(np.mean([getattr(score, name) for score in scores if score.dose == dose])), 4)
+            for name in ("correlation", "l2", "network_l2")
         }
         for dose in sorted({score.dose for score in scores}, reverse=True)
     }

@@ -33,13 +33,19 @@ def staged_output(folder: str | Path) -> Iterator[Path]:
 
     :raises OutputError: the folder cannot be made or written, now or in the end
     """
-    folder = Path(folder)
+    with _staged(Path(folder), Path(folder)) as stage:
+        yield stage
+
+
+@contextmanager
+def _staged(folder: Path, target: Path) -> Iterator[Path]:
+    """`staged_output`, which blames what cannot be written on `target`: the folder, or the one file that goes there."""
     made = _make_folder(folder)
     try:
-        with _writing_to(folder):
+        with _writing_to(target):
             stage = Path(tempfile.mkdtemp(prefix=".stunet-perfusion-", dir=folder))
         try:
-            with _naming_final_places(stage, folder), _writing_to(folder, within=folder):
+            with _naming_final_places(stage, folder), _writing_to(target, within=folder):
                 yield stage
                 _move(stage, folder)
         finally:
@@ -60,7 +66,7 @@ def staged_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.is_dir():
         raise OutputError(path, "is a folder, not a file", "add a file name to it")
-    with staged_output(path.parent) as stage, _writing_to(stage / path.name, within=stage):
+    with _staged(path.parent, path) as stage, _writing_to(stage / path.name, within=stage):
         yield stage / path.name
 
 

@@ -1,0 +1,56 @@
+"""The command line itself: no verb, no such verb, and what no verb was prepared for."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+
+import pytest
+
+from stunet_perfusion.cli import VERBS, info, main, options
+
+
+def test_without_a_verb_there_is_help_and_no_error(capsys):
+    assert main([]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    for verb in VERBS:
+        assert re.search(rf"\b{verb}\b", printed.out)
+
+
+@pytest.mark.parametrize("arguments", [["guess"], ["--loud"], ["info"], ["info", "a", "--loud"]])
+def test_words_that_mean_nothing_are_refused_in_one_line(arguments, capsys):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.endswith(" Try --help.\n")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "sentence"),
+    [
+        (MemoryError(), "error: not enough memory; "),
+        (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "dsc.nii"), "error: dsc.nii: cannot be read or writ"),
+        (OSError(errno.EIO, os.strerror(errno.EIO)), "error: a file: cannot be read or written: Input/output error; "),
+        (OSError("the decoder\ngave up"), "error: a file: cannot be read or written: the decoder gave up; "),
+    ],
+)
+def test_what_no_verb_was_prepared_for_is_said_in_one_line(monkeypatch, capsys, failure, sentence):
+    def fail(*arguments, **keywords):
+        raise failure
+
+    monkeypatch.setattr(info, "read_series", fail)
+    assert main(["info", "dsc.nii"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(sentence)
+    assert error.count("\n") == 1
+
+
+def test_progress_shows_names_that_look_like_markup(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(options, "console", options.Console(stderr=True, force_terminal=True, markup=False))
+    with options.progress_bar(quiet=False) as progress:
+        progress(0.5, "writing a[/b].nii.gz")
+    assert "writing a[/b].nii.gz" in capsys.readouterr().err
