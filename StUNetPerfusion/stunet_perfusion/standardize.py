@@ -105,7 +105,7 @@ def _signal_statistics(prepared: PreparedSeries) -> tuple[float, float]:
 
 
 def square_box(brain: np.ndarray, spacing: np.ndarray, size: int = 256) -> SquareBox:
-    """The square (in millimetres) that tightly fits the brain over all slices, centered on it.
+    """The square (in millimeters) that tightly fits the brain over all slices, centered on it.
 
     :param brain: (Z, Y, X) bool
     :param spacing: (3,) voxel size along columns, rows, slices, mm

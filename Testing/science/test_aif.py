@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from science.synthetic import gamma_variate, make_series, oblique_grid
+from stunet_perfusion import aif
 from stunet_perfusion.aif import ArterialInput, aif_from_file, aif_from_vessels, automatic_aif
 from stunet_perfusion.bolus import Bolus
 from stunet_perfusion.errors import InputError
@@ -314,3 +315,27 @@ def test_arterial_input_of_a_file_has_the_frames_of_the_series(tmp_path, prepare
     assert isinstance(aif, ArterialInput)
     assert aif.curve.shape == (prepared.series.frames,)
     assert aif.curve.dtype == np.float64
+
+
+def test_a_vessel_mask_on_air_is_no_artery():
+    """A curve that is noise before the bolus and noise after it passes for no arterial input."""
+    prepared, _, _ = head_with_vessels()
+    air = replace(prepared.series, signal=prepared.series.signal.copy())
+    generator = np.random.default_rng(0)
+    air.signal[:, 0, :2, :2] = np.hypot(*(15 * generator.standard_normal((2, 60, 2, 2))))
+    mask = np.zeros(air.grid.shape, dtype=bool)
+    mask[0, 0, 0] = True
+    with pytest.raises(InputError, match=r"does not rise out of its noise|area is not positive"):
+        aif_from_vessels(replace(prepared, series=air), mask)
+
+
+def test_a_subset_of_the_candidates_finds_the_same_arteries(monkeypatch):
+    prepared, arteries, _ = head_with_vessels()
+    whole = automatic_aif(prepared)
+    monkeypatch.setattr(aif, "MOST_CANDIDATES", 60)
+    part = automatic_aif(prepared)
+    assert part.voxels is not None
+    assert whole.voxels is not None
+    assert 3 <= part.voxels.sum() < whole.voxels.sum()
+    assert not (part.voxels & ~arteries).any()
+    assert np.corrcoef(part.curve, whole.curve)[0, 1] > 0.98

@@ -24,7 +24,7 @@ def test_words_that_mean_nothing_are_refused_in_one_line(arguments, capsys):
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
-    assert error.endswith(" Try --help.\n")
+    assert error.endswith(". Try --help.\n")
     assert error.count("\n") == 1
 
 

@@ -31,7 +31,7 @@ INSIDE = SquareBox((10.5, 74.5), (20.5, 84.5), 256)
     size=st.tuples(st.integers(1, 3), st.integers(2, 30), st.integers(2, 30)),
     spacing=st.tuples(st.floats(0.5, 3), st.floats(0.5, 3)),
 )
-def test_the_box_is_square_in_millimetres_and_tight(first, size, spacing):
+def test_the_box_is_square_in_millimeters_and_tight(first, size, spacing):
     brain = np.zeros((6, 60, 60), bool)
     (z, y, x), (depth, height, width) = first, size
     brain[z : z + depth, y : y + height, x : x + width] = True

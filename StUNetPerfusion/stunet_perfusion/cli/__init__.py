@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     except StUNetPerfusionError as error:
         return _refuse(str(error))
     except typer.TyperException as error:
-        return _refuse(error.format_message() + " Try --help.")
+        return _refuse(error.format_message().rstrip(".") + ". Try --help.")
     except (KeyboardInterrupt, typer.Abort):
         return _refuse("stopped; nothing was written")
     except MemoryError:

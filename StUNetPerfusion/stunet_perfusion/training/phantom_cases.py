@@ -63,8 +63,8 @@ class PhantomSource:
         if draw < TUMOR_FROM_FILE_SHARE and self.tumors:
             path = self.tumors[generator.integers(len(self.tumors))]
             tumor = tumor_from_file(path, anatomy, int(generator.integers(2**31)))
-            millilitres = tumor.sum() * np.prod(anatomy.grid.spacing) / 1000
-            return tumor if millilitres >= SMALLEST_TUMOR else "random"
+            milliliters = tumor.sum() * np.prod(anatomy.grid.spacing) / 1000
+            return tumor if milliliters >= SMALLEST_TUMOR else "random"
         return "random" if draw < TUMOR_FROM_FILE_SHARE + RANDOM_TUMOR_SHARE else None
 
 
