@@ -27,7 +27,7 @@ class Panel:
     """One map of the figure.
 
     :param image: (Y, X) CBV relative to normal-appearing white matter
-    :param caption: what stands in its corner; may be empty
+    :param caption: what stands under its corner; may be empty
     """
 
     image: np.ndarray
@@ -90,7 +90,7 @@ def _draw_panels(figure: Figure, rows: Mapping[str, Sequence[Panel]], columns: S
         top=1 - 0.75 / height,
         bottom=0.3 / height,
         wspace=0.02,
-        hspace=0.02,
+        hspace=0.08,
     )
     for line, (name, panels) in zip(axes, rows.items(), strict=True):
         for axis, panel in zip(line, panels, strict=True):
@@ -106,7 +106,7 @@ def _draw_panel(axis: Axes, panel: Panel) -> AxesImage:
 
     colors = ListedColormap(perfusion_colors())
     shown = axis.imshow(panel.image, cmap=colors, vmin=WINDOW[0], vmax=WINDOW[1], interpolation="nearest")
-    axis.text(0.02, 0.02, panel.caption, transform=axis.transAxes, color="white", fontsize=9, va="bottom", ha="left")
+    axis.text(0.01, -0.01, panel.caption, transform=axis.transAxes, color="white", fontsize=9, va="top", ha="left")
     axis.set_xticks([])
     axis.set_yticks([])
     for edge in axis.spines.values():
