@@ -88,7 +88,7 @@ def _draw_panels(figure: Figure, rows: Mapping[str, Sequence[Panel]], columns: S
         left=0.9 / width,
         right=1 - 0.85 / width,
         top=1 - 0.75 / height,
-        bottom=0.3 / height,
+        bottom=0.5 / height,
         wspace=0.02,
         hspace=0.08,
     )
@@ -117,7 +117,7 @@ def _draw_panel(axis: Axes, panel: Panel) -> AxesImage:
 def _draw_color_bar(figure: Figure, shown: AxesImage) -> None:
     """The scale of all panels, at the right edge."""
     width, height = figure.get_size_inches()
-    place = figure.add_axes((1 - 0.7 / width, 0.3 / height, 0.16 / width, 1 - 1.05 / height))
+    place = figure.add_axes((1 - 0.7 / width, 0.5 / height, 0.16 / width, 1 - 1.25 / height))
     bar = figure.colorbar(shown, cax=place, extend="max")
     bar.ax.tick_params(colors="white", labelsize=9)
     bar.set_label("CBV, multiples of normal white matter", color="white", fontsize=9)
