@@ -1,0 +1,142 @@
+"""The stU-Net taken apart into stages that work on any rows of a slice.
+
+Features are (N, rows, frames, columns, channels), contiguous: rows outermost, so that a band of them is one piece of
+memory, and channels last, which is how CPUs convolve fastest. Convolutions do not pad rows; who calls them says what
+lies beyond the rows at hand. Columns and frames are padded with zeros as in the network itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from stunet_perfusion.networks.folding import fold_batch_normalization
+from stunet_perfusion.networks.stunet import DECODER_KERNEL, ENCODER_KERNEL, EXPANSION, REDUCTION, StUNet
+
+#: Rows that a convolution of the encoder and of the decoder looks beyond its own, on either side.
+ENCODER_HALO = ENCODER_KERNEL[1] // 2
+DECODER_HALO = DECODER_KERNEL // 2
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Weights and bias of a convolution with its normalization folded in."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def convolve_frames(self, features: torch.Tensor, stride: tuple[int, int, int] | None = None) -> torch.Tensor:
+        """3-D convolution and ReLU: (N, Y, T, X, C) -> (N, Y', T', X', C'); without a stride, Y' = Y - 2 * halo."""
+        kernel = self.weight.shape[2:]
+        padding = (0, 0, 0) if stride else (0, kernel[1] // 2, kernel[2] // 2)
+        result = functional.conv3d(
+            features.permute(0, 4, 1, 2, 3), self.weight, self.bias, stride=stride or 1, padding=padding
+        )
+        return result.relu_().permute(0, 2, 3, 4, 1).contiguous()
+
+    def convolve_plane(self, features: torch.Tensor) -> torch.Tensor:
+        """2-D convolution without ReLU: (N, Y, X, C) -> (N, Y - 2 * halo, X, C')."""
+        padding = (0, self.weight.shape[3] // 2)
+        result = functional.conv2d(features.permute(0, 3, 1, 2), self.weight, self.bias, padding=padding)
+        return result.permute(0, 2, 3, 1).contiguous()
+
+    def expand_plane(self, features: torch.Tensor) -> torch.Tensor:
+        """Transposed 2-D convolution and ReLU: (N, Y, X, C) -> (N, 2Y, 2X, C')."""
+        result = functional.conv_transpose2d(features.permute(0, 3, 1, 2), self.weight, self.bias, stride=EXPANSION)
+        return result.relu_().permute(0, 2, 3, 1).contiguous()
+
+
+@dataclass(frozen=True, eq=False)
+class StUNetStages:
+    """The weights of a stU-Net, stage by stage, laid out for features with the rows outermost.
+
+    :param encoder: the convolutions of each level, finest first
+    :param reductions: from each level to the next coarser one
+    :param expansions: to each level from the next coarser one
+    :param decoder: the convolutions of each level but the coarsest; the first of a level is without its skip half
+    :param skips: the other half of the first convolution of each level: what it makes of the skip features
+    :param head: the last, 1x1
+    """
+
+    encoder: list[list[Weights]]
+    reductions: list[Weights]
+    expansions: list[Weights]
+    decoder: list[list[Weights]]
+    skips: list[Weights]
+    head: Weights
+
+    @property
+    def levels(self) -> int:
+        """Reductions, which is one less than there are resolutions."""
+        return len(self.reductions)
+
+    @property
+    def convolutions(self) -> int:
+        """Convolutions a level."""
+        return len(self.encoder[0])
+
+    def encode(self, level: int, features: torch.Tensor) -> torch.Tensor:
+        """The convolutions of a level: (N, Y, T, X, C) -> (N, Y - 2 * convolutions * halo, T, X, C')."""
+        for weights in self.encoder[level]:
+            features = weights.convolve_frames(features)
+        return features
+
+    def values_a_row(self, level: int, features: torch.Tensor) -> int:
+        """Values of one row of what `encode` makes of features (N, Y, T, X, C)."""
+        n, _, frames, columns, _ = features.shape
+        return n * frames * columns * len(self.encoder[level][0].bias)
+
+    def reduce(self, level: int, features: torch.Tensor) -> torch.Tensor:
+        """To the next coarser level: (N, 2Y, 4T, 2X, C) -> (N, Y, T, X, C')."""
+        return self.reductions[level].convolve_frames(features, (REDUCTION[1], REDUCTION[0], REDUCTION[2]))
+
+    def predict(self, features: torch.Tensor) -> torch.Tensor:
+        """The head: (N, Y, X, C) -> (N, Y, X)."""
+        return functional.linear(features, self.head.weight.flatten(1), self.head.bias).squeeze(-1)
+
+
+def stages_of(network: StUNet, frames: int) -> StUNetStages:
+    """Take a network apart for strips of a number of frames.
+
+    Batch normalization is folded into the weights. Taps of a kernel that at this number of frames only ever meet
+    padding (all but the middle one of 7 where a single frame is left) are left out, which changes nothing.
+
+    :param network: in evaluation mode
+    """
+    network = fold_batch_normalization(network)
+    width_of = [level[0][0].out_channels for level in network.decoder]
+    encoder = []
+    for level, blocks in enumerate(network.encoder):
+        reach = min(frames // REDUCTION[0] ** level - 1, ENCODER_KERNEL[0] // 2)
+        taps = slice(ENCODER_KERNEL[0] // 2 - reach, ENCODER_KERNEL[0] // 2 + reach + 1)
+        encoder.append([_rows_outermost(block[0], taps) for block in blocks])
+    first_halves, second_halves = [], []
+    for width, blocks in zip(width_of, network.decoder, strict=True):
+        weight = blocks[0][0].weight
+        # The features come before the skip in the concatenation, and the bias is added once.
+        first_halves.append(_in_plane(weight[:, :width], torch.zeros_like(blocks[0][0].bias)))
+        second_halves.append(_in_plane(weight[:, width:], blocks[0][0].bias))
+    return StUNetStages(
+        encoder=encoder,
+        reductions=[_rows_outermost(block[0]) for block in network.reductions],
+        expansions=[_in_plane(block[0].weight, block[0].bias) for block in network.expansions],
+        decoder=[
+            [first, *(_in_plane(block[0].weight, block[0].bias) for block in blocks[1:])]
+            for first, blocks in zip(first_halves, network.decoder, strict=True)
+        ],
+        skips=second_halves,
+        head=Weights(network.head.weight.detach(), network.head.bias.detach()),
+    )
+
+
+def _rows_outermost(layer: nn.Conv3d, taps: slice = slice(None)) -> Weights:
+    """Swap rows and frames of a kernel, and lay it out with channels last."""
+    weight = layer.weight.detach()[:, :, taps].transpose(2, 3)
+    return Weights(weight.contiguous(memory_format=torch.channels_last_3d), layer.bias.detach())
+
+
+def _in_plane(weight: torch.Tensor, bias: torch.Tensor) -> Weights:
+    return Weights(weight.detach().contiguous(memory_format=torch.channels_last), bias.detach())
