@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from stunet_perfusion.networks import build_network
-from stunet_perfusion.strips import StripRule, context, predict_slice, predict_slice_plainly
+from stunet_perfusion.strips import StripRule, context, predict_slice, predict_slice_plainly, zero
 
 #: The largest difference that rounding in float32 may leave, in standard deviations of the map.
 TOLERANCE = 1e-4
@@ -53,7 +53,7 @@ def assert_equal_to_the_plain_loop(network, frames, rule, stride, batch=8):
     return plain
 
 
-@pytest.mark.parametrize("padding", ["context"])
+@pytest.mark.parametrize("padding", ["zero", "context"])
 @pytest.mark.parametrize("kind", ARGUMENTS)
 @given(
     strip_steps=st.integers(1, 5),
@@ -73,7 +73,7 @@ def test_the_fast_average_is_that_of_the_plain_loop(kind, padding, strip_steps, 
     assert_equal_to_the_plain_loop(network, frames, StripRule(strip_rows, padding), min(stride, strip_rows), batch)
 
 
-@pytest.mark.parametrize("padding", ["context"])
+@pytest.mark.parametrize("padding", ["zero", "context"])
 @pytest.mark.parametrize("kind", ["one convolution a level", "two convolutions a level"])
 def test_strips_of_these_networks_do_contradict_each_other(kind, padding):
     """What makes the comparison above worth something: strips differ by far more than the tolerance."""
@@ -82,12 +82,40 @@ def test_strips_of_these_networks_do_contradict_each_other(kind, padding):
     assert np.median(plain.spread[8:-8]) > 100 * TOLERANCE * plain.mean.std()
 
 
-def test_blocks_of_any_size_give_the_same(monkeypatch):
+@pytest.mark.parametrize("padding", ["zero", "context"])
+def test_blocks_of_any_size_give_the_same(padding, monkeypatch):
     network = lively_network(*ARGUMENTS["two convolutions a level"])
-    frames, rule = slice_of(43, 16), StripRule(16, "context")
+    frames, rule = slice_of(43, 16), StripRule(16, padding)
     whole = predict_slice(network, frames, rule)
     for values in (1, 20_000, 70_000):
         monkeypatch.setattr(context, "BLOCK_VALUES", values)
+        monkeypatch.setattr(zero, "BLOCK_VALUES", values)
         parts = predict_slice(network, frames, rule)
         np.testing.assert_allclose(parts.mean, whole.mean, atol=1e-5 * whole.mean.std())
         np.testing.assert_allclose(parts.spread, whole.spread, atol=1e-5 * whole.mean.std())
+
+
+@pytest.mark.parametrize(
+    ("convolutions", "strip_rows", "levels"), [(1, 32, 4), (2, 32, 3), (1, 8, 2), (2, 8, 1), (3, 32, 2), (5, 8, 0)]
+)
+def test_edges_meet_at_the_level_that_counting_by_hand_gives(convolutions, strip_rows, levels):
+    """One convolution: 1, then 1 + 1, 1 + 1, 1 + 1 edge rows of 32, 16, 8, 4. Two: 2, 1 + 2, 2 + 2, 2 + 2, too many."""
+    assert zero.levels_with_shared_rows(3, convolutions, strip_rows) == levels
+
+
+@pytest.mark.parametrize("padding", ["zero", "context"])
+def test_the_fast_ways_stop_when_they_are_cancelled(padding):
+    class Stopped(Exception):
+        pass
+
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 3:
+            raise Stopped
+
+    network = lively_network(*ARGUMENTS["one convolution a level"])
+    with pytest.raises(Stopped):
+        predict_slice(network, slice_of(40, 8), StripRule(16, padding), check_cancelled=check)
+    assert len(calls) == 3

@@ -13,6 +13,7 @@ from stunet_perfusion.strips.dense import average_of_one_pass
 from stunet_perfusion.strips.plain import predict_slice_plainly
 from stunet_perfusion.strips.rule import StripAverage, StripRule, strip_starts
 from stunet_perfusion.strips.stages import stages_of
+from stunet_perfusion.strips.zero import average_padded_with_zeros
 
 
 def predict_slice(
@@ -37,11 +38,13 @@ def predict_slice(
     """
     network.check_strip(frames.shape[0], rule.rows, frames.shape[2])
     starts = strip_starts(frames.shape[1], rule.rows, stride)
-    if rule.padding == "context" and isinstance(network, StUNet):
+    if isinstance(network, StUNet):
         with torch.inference_mode():
             stages = stages_of(network, frames.shape[0])
             signal = torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(device)
-            return average_with_context(stages, signal, starts, rule.rows, check_cancelled)
+            if rule.padding == "context":
+                return average_with_context(stages, signal, starts, rule.rows, check_cancelled)
+            return average_padded_with_zeros(stages, signal, starts, rule.rows, batch, check_cancelled)
     if rule.padding == "context" and network.row_step == 1:
         with torch.inference_mode():
             return average_of_one_pass(network, frames, device, check_cancelled)

@@ -119,7 +119,10 @@ def _encode_level(
         features = Rows(stages.encode(level, level_input.rows.take(above - halo, below + halo)), above)
         skip_parts.append(features.take(max(2 * start, limits[0]), min(2 * end, limits[1])).amax(dim=2))
         reduced_parts.append(
-            [stages.reduce(level, features.take(2 * start + odd, 2 * end + odd)[chosen]) for odd, chosen in parities]
+            [
+                stages.reductions[level].reduce_frames(features.take(2 * start + odd, 2 * end + odd)[chosen])
+                for odd, chosen in parities
+            ]
         )
     skip = _Level(level_input.phases, Rows(torch.cat(skip_parts, dim=1), limits[0]))
     if not parities:

@@ -11,7 +11,7 @@ import torch
 
 from stunet_perfusion.networks import CbvNetwork
 from stunet_perfusion.progress import CheckCancelled, never_cancelled
-from stunet_perfusion.strips.rule import StripAverage, StripRule, cut_strip, strip_starts
+from stunet_perfusion.strips.rule import StripAverage, StripRule, StripSums, cut_strip, strip_starts
 
 
 def predict_slice_plainly(
@@ -39,21 +39,13 @@ def predict_slice_plainly(
     margin = -(-margin // network.row_step) * network.row_step
     starts = strip_starts(slice_rows, rule.rows, stride)
 
-    covering = np.zeros(slice_rows)
-    total = np.zeros((slice_rows, columns))
-    total_of_squares = np.zeros((slice_rows, columns))
+    sums = StripSums(slice_rows, columns)
     for first in range(0, len(starts), batch):
         check_cancelled()
         starts_of_batch = starts[first : first + batch]
         strips = np.stack([cut_strip(frames, start, rule.rows, margin) for start in starts_of_batch])
         with torch.inference_mode():
-            predictions = network(torch.from_numpy(strips).to(device)).cpu().numpy().astype(np.float64)
+            predictions = network(torch.from_numpy(strips).to(device)).cpu().numpy()
         for start, prediction in zip(starts_of_batch, predictions, strict=True):
-            rows = slice(start, start + rule.rows)
-            strip = prediction[margin : margin + rule.rows]
-            covering[rows] += 1
-            total[rows] += strip
-            total_of_squares[rows] += strip**2
-    mean = total / covering[:, None]
-    variance = np.maximum(total_of_squares / covering[:, None] - mean**2, 0)
-    return StripAverage(mean.astype(np.float32), np.sqrt(variance).astype(np.float32))
+            sums.add(start, prediction[margin : margin + rule.rows])
+    return sums.average()

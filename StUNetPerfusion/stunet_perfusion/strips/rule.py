@@ -70,3 +70,34 @@ def cut_strip(frames: np.ndarray, start: int, rows: int, margin: int) -> np.ndar
     inside = frames[:, max(first, 0) : stop]
     missing_above, missing_below = max(-first, 0), max(stop - frames.shape[1], 0)
     return np.pad(inside, ((0, 0), (missing_above, missing_below), (0, 0)))
+
+
+class StripSums:
+    """Gathers predictions strip by strip, in double precision.
+
+    :param rows: of the slice
+    :param columns: of the slice
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self._covering = np.zeros((rows, 1))
+        self._total = np.zeros((rows, columns))
+        self._total_of_squares = np.zeros((rows, columns))
+
+    def add(self, start: int, prediction: np.ndarray) -> None:
+        """Add a strip.
+
+        :param start: its first row
+        :param prediction: (rows, X)
+        """
+        rows = slice(start, start + len(prediction))
+        strip = prediction.astype(np.float64)
+        self._covering[rows] += 1
+        self._total[rows] += strip
+        self._total_of_squares[rows] += strip**2
+
+    def average(self) -> StripAverage:
+        """Mean and spread of what was added; every row must be covered."""
+        mean = self._total / self._covering
+        variance = np.maximum(self._total_of_squares / self._covering - mean**2, 0)
+        return StripAverage(mean.astype(np.float32), np.sqrt(variance).astype(np.float32))

@@ -28,18 +28,19 @@ class Weights:
     weight: torch.Tensor
     bias: torch.Tensor
 
-    def convolve_frames(self, features: torch.Tensor, stride: tuple[int, int, int] | None = None) -> torch.Tensor:
-        """3-D convolution and ReLU: (N, Y, T, X, C) -> (N, Y', T', X', C'); without a stride, Y' = Y - 2 * halo."""
-        kernel = self.weight.shape[2:]
-        padding = (0, 0, 0) if stride else (0, kernel[1] // 2, kernel[2] // 2)
-        result = functional.conv3d(
-            features.permute(0, 4, 1, 2, 3), self.weight, self.bias, stride=stride or 1, padding=padding
-        )
-        return result.relu_().permute(0, 2, 3, 4, 1).contiguous()
+    def convolve_frames(self, features: torch.Tensor, padded_rows: int = 0) -> torch.Tensor:
+        """3-D convolution without ReLU: (N, Y, T, X, C) -> (N, Y + 2 * padded_rows - 2 * halo, T, X, C')."""
+        padding = (padded_rows, self.weight.shape[3] // 2, self.weight.shape[4] // 2)
+        return _convolve_frames(features, self.weight, self.bias, padding, (1, 1, 1))
 
-    def convolve_plane(self, features: torch.Tensor) -> torch.Tensor:
-        """2-D convolution without ReLU: (N, Y, X, C) -> (N, Y - 2 * halo, X, C')."""
-        padding = (0, self.weight.shape[3] // 2)
+    def reduce_frames(self, features: torch.Tensor) -> torch.Tensor:
+        """3-D convolution whose stride is its kernel, and ReLU: (N, 2Y, 4T, 2X, C) -> (N, Y, T, X, C')."""
+        stride = (REDUCTION[1], REDUCTION[0], REDUCTION[2])
+        return _convolve_frames(features, self.weight, self.bias, (0, 0, 0), stride).relu_()
+
+    def convolve_plane(self, features: torch.Tensor, padded_rows: int = 0) -> torch.Tensor:
+        """2-D convolution without ReLU: (N, Y, X, C) -> (N, Y + 2 * padded_rows - 2 * halo, X, C')."""
+        padding = (padded_rows, self.weight.shape[3] // 2)
         result = functional.conv2d(features.permute(0, 3, 1, 2), self.weight, self.bias, padding=padding)
         return result.permute(0, 2, 3, 1).contiguous()
 
@@ -50,10 +51,27 @@ class Weights:
 
 
 @dataclass(frozen=True, eq=False)
+class RowProducts:
+    """The products of an encoder convolution with the three rows of its kernel, the bias in the middle one.
+
+    :param above: weights that meet the row before, and the row itself, in this order along the outputs
+    :param below: weights that meet the row itself, and the row after
+    :param all: weights that meet the row before, the row itself, and the row after
+    :param width: channels out of the convolution
+    """
+
+    above: Weights
+    below: Weights
+    all: Weights
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
 class StUNetStages:
     """The weights of a stU-Net, stage by stage, laid out for features with the rows outermost.
 
     :param encoder: the convolutions of each level, finest first
+    :param products: the same, split into products with single rows
     :param reductions: from each level to the next coarser one
     :param expansions: to each level from the next coarser one
     :param decoder: the convolutions of each level but the coarsest; the first of a level is without its skip half
@@ -62,6 +80,7 @@ class StUNetStages:
     """
 
     encoder: list[list[Weights]]
+    products: list[list[RowProducts]]
     reductions: list[Weights]
     expansions: list[Weights]
     decoder: list[list[Weights]]
@@ -78,20 +97,20 @@ class StUNetStages:
         """Convolutions a level."""
         return len(self.encoder[0])
 
+    def width(self, level: int) -> int:
+        """Channels of a level."""
+        return len(self.encoder[level][0].bias)
+
     def encode(self, level: int, features: torch.Tensor) -> torch.Tensor:
         """The convolutions of a level: (N, Y, T, X, C) -> (N, Y - 2 * convolutions * halo, T, X, C')."""
         for weights in self.encoder[level]:
-            features = weights.convolve_frames(features)
+            features = weights.convolve_frames(features).relu_()
         return features
 
     def values_a_row(self, level: int, features: torch.Tensor) -> int:
         """Values of one row of what `encode` makes of features (N, Y, T, X, C)."""
         n, _, frames, columns, _ = features.shape
-        return n * frames * columns * len(self.encoder[level][0].bias)
-
-    def reduce(self, level: int, features: torch.Tensor) -> torch.Tensor:
-        """To the next coarser level: (N, 2Y, 4T, 2X, C) -> (N, Y, T, X, C')."""
-        return self.reductions[level].convolve_frames(features, (REDUCTION[1], REDUCTION[0], REDUCTION[2]))
+        return n * frames * columns * self.width(level)
 
     def predict(self, features: torch.Tensor) -> torch.Tensor:
         """The head: (N, Y, X, C) -> (N, Y, X)."""
@@ -121,6 +140,7 @@ def stages_of(network: StUNet, frames: int) -> StUNetStages:
         second_halves.append(_in_plane(weight[:, width:], blocks[0][0].bias))
     return StUNetStages(
         encoder=encoder,
+        products=[[_row_products(weights) for weights in level] for level in encoder],
         reductions=[_rows_outermost(block[0]) for block in network.reductions],
         expansions=[_in_plane(block[0].weight, block[0].bias) for block in network.expansions],
         decoder=[
@@ -130,6 +150,37 @@ def stages_of(network: StUNet, frames: int) -> StUNetStages:
         skips=second_halves,
         head=Weights(network.head.weight.detach(), network.head.bias.detach()),
     )
+
+
+def _row_products(convolution: Weights) -> RowProducts:
+    """Split a 3-D convolution into products with single rows."""
+    width = convolution.weight.shape[0]
+    weight = torch.cat([convolution.weight[:, :, row : row + 1] for row in range(3)])
+    weight = weight.contiguous(memory_format=torch.channels_last_3d)
+    nothing = torch.zeros_like(convolution.bias)
+    bias = torch.cat([nothing, convolution.bias, nothing])
+    return RowProducts(
+        above=Weights(weight[: 2 * width], bias[: 2 * width]),
+        below=Weights(weight[width:], bias[width:]),
+        all=Weights(weight, bias),
+        width=width,
+    )
+
+
+def _convolve_frames(
+    features: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    padding: tuple[int, int, int],
+    stride: tuple[int, int, int],
+) -> torch.Tensor:
+    arguments = features.permute(0, 4, 1, 2, 3), weight, bias
+    if features.device.type == "cpu" and features.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+        # For few rows and channels `conv3d` would choose a path that is ten times slower here.
+        result = torch.mkldnn_convolution(*arguments, padding, stride, (1, 1, 1), 1)
+    else:
+        result = functional.conv3d(*arguments, padding=padding, stride=stride)
+    return result.permute(0, 2, 3, 4, 1).contiguous()
 
 
 def _rows_outermost(layer: nn.Conv3d, taps: slice = slice(None)) -> Weights:
