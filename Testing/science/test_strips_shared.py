@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from stunet_perfusion.networks import build_network
-from stunet_perfusion.strips import StripRule, context, predict_slice, predict_slice_plainly, zero
+from stunet_perfusion.strips import (
+    StripRule,
+    context,
+    predict_slice,
+    predict_slice_plainly,
+    predict_slice_progressively,
+    zero,
+)
 
 #: The largest difference that rounding in float32 may leave, in standard deviations of the map.
 TOLERANCE = 1e-4
@@ -119,3 +126,25 @@ def test_the_fast_ways_stop_when_they_are_cancelled(padding):
     with pytest.raises(Stopped):
         predict_slice(network, slice_of(40, 8), StripRule(16, padding), check_cancelled=check)
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("padding", ["zero", "context"])
+def test_a_preview_is_every_eighth_strip_and_then_all_of_them(padding):
+    network = lively_network(*ARGUMENTS["one convolution a level"])
+    frames, rule = slice_of(41, 8), StripRule(24, padding)
+    quick, exact = predict_slice_progressively(network, frames, rule)
+    for preview, stride in ((quick, 8), (exact, 1)):
+        plain = predict_slice_plainly(network, frames, rule, stride)
+        np.testing.assert_allclose(preview.mean, plain.mean, atol=TOLERANCE * plain.mean.std())
+
+
+def test_a_preview_that_nobody_waits_for_computes_no_second_average():
+    network = lively_network(*ARGUMENTS["one convolution a level"])
+    calls = []
+    averages = predict_slice_progressively(
+        network, slice_of(40, 8), StripRule(16), check_cancelled=lambda: calls.append(1)
+    )
+    next(averages)
+    after_the_first = len(calls)
+    averages.close()
+    assert len(calls) == after_the_first > 0

@@ -4,7 +4,7 @@
 paper does, one strip after another; `context` and `zero` compute what strips have in common once.
 """
 
-from stunet_perfusion.strips.average import predict_slice
+from stunet_perfusion.strips.average import predict_slice, predict_slice_progressively
 from stunet_perfusion.strips.plain import predict_slice_plainly
 from stunet_perfusion.strips.rule import PADDINGS, StripAverage, StripRule, cut_strip, strip_starts
 
@@ -15,5 +15,6 @@ __all__ = [
     "cut_strip",
     "predict_slice",
     "predict_slice_plainly",
+    "predict_slice_progressively",
     "strip_starts",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -14,6 +16,9 @@ from stunet_perfusion.strips.plain import predict_slice_plainly
 from stunet_perfusion.strips.rule import StripAverage, StripRule, strip_starts
 from stunet_perfusion.strips.stages import stages_of
 from stunet_perfusion.strips.zero import average_padded_with_zeros
+
+#: Rows from strip to strip in the first, quick average that a preview shows.
+PREVIEW_STRIDE = 8
 
 
 def predict_slice(
@@ -51,3 +56,25 @@ def predict_slice(
     return predict_slice_plainly(
         network, frames, rule, stride, batch=batch, device=device, check_cancelled=check_cancelled
     )
+
+
+def predict_slice_progressively(
+    network: CbvNetwork,
+    frames: np.ndarray,
+    rule: StripRule,
+    *,
+    batch: int = 8,
+    device: str | torch.device = "cpu",
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> Iterator[StripAverage]:
+    """Predict a slice for someone who waits: soon from few strips, then as the paper does, from one at every row.
+
+    The first strips begin every 8 rows, which for the stU-Net is one way of pairing rows. Whoever does not want the
+    second average any more leaves the iterator, or cancels.
+
+    :param network: as for `predict_slice`, and so are the others
+    :returns: the two averages, the second computed only when it is asked for
+    :raises InputError: strips that the network or the slice does not take
+    """
+    for stride in (min(PREVIEW_STRIDE, rule.rows), 1):
+        yield predict_slice(network, frames, rule, stride, batch=batch, device=device, check_cancelled=check_cancelled)
