@@ -22,8 +22,9 @@ from stunet_perfusion.strips.rows import Rows
 from stunet_perfusion.strips.rule import StripAverage
 from stunet_perfusion.strips.stages import DECODER_HALO, ENCODER_HALO, StUNetStages, Weights
 
-#: Features that are made in one go, in values; more do not stay in a processor's caches.
-BLOCK_VALUES = 12_000_000
+#: Features that are made in one go, in values. Memory of up to 32 MiB is used again and again on common systems; more
+#: is given back to the operating system and asked for anew, which takes as long as to compute what it is to hold.
+BLOCK_VALUES = 4_000_000
 
 
 def average_with_context(
@@ -110,26 +111,37 @@ def _encode_level(
     reduced_first, reduced_stop = limits[0] // 2 - 1, (limits[1]) // 2 + 1
     at_once = max(2, BLOCK_VALUES // stages.values_a_row(level, level_input.rows.values) // 2)
     furthest_parity = max((odd for odd, _ in parities), default=0)
-    skip_parts, reduced_parts = [], []
+    skip = reduced = None
     for start in range(reduced_first, reduced_stop, at_once):
         check_cancelled()
         end = min(start + at_once, reduced_stop)
         above = min(max(2 * start, limits[0]), limits[1] - 1)
         below = max(min(2 * end + furthest_parity, limits[1]), above + 1)
         features = Rows(stages.encode(level, level_input.rows.take(above - halo, below + halo)), above)
-        skip_parts.append(features.take(max(2 * start, limits[0]), min(2 * end, limits[1])).amax(dim=2))
-        reduced_parts.append(
-            [
-                stages.reductions[level].reduce_frames(features.take(2 * start + odd, 2 * end + odd)[chosen])
-                for odd, chosen in parities
-            ]
-        )
-    skip = _Level(level_input.phases, Rows(torch.cat(skip_parts, dim=1), limits[0]))
-    if not parities:
-        return skip, None
+        first, stop = max(2 * start, limits[0]), min(2 * end, limits[1])
+        without_time = features.take(first, stop).amax(dim=2)
+        if skip is None:
+            skip = _empty_rows(without_time, len(level_input.phases), limits)
+        skip.values[:, first - limits[0] : stop - limits[0]] = without_time
+        done = 0
+        for odd, chosen in parities:
+            rows = _choose(features.take(2 * start + odd, 2 * end + odd), chosen)
+            rows = stages.reductions[level].reduce_frames(rows).relu_()
+            if reduced is None:
+                reduced = _empty_rows(rows, sum(len(each) for _, each in parities), (reduced_first, reduced_stop))
+            reduced.values[done : done + len(chosen), start - reduced_first : end - reduced_first] = rows
+            done += len(chosen)
     reduced_phases = [level_input.phases[index] + (odd << level) for odd, chosen in parities for index in chosen]
-    reduced = torch.cat([torch.cat(part) for part in reduced_parts], dim=1)
-    return skip, _Level(reduced_phases, Rows(reduced, reduced_first))
+    return _Level(level_input.phases, skip), reduced and _Level(reduced_phases, reduced)
+
+
+def _empty_rows(like: torch.Tensor, phases: int, limits: tuple[int, int]) -> Rows:
+    return Rows(like.new_empty(phases, limits[1] - limits[0], *like.shape[2:]), limits[0])
+
+
+def _choose(features: torch.Tensor, chosen: list[int]) -> torch.Tensor:
+    """Some phases of features (N, ...), which are not copied where all of them are wanted."""
+    return features if len(chosen) == len(features) else features[chosen]
 
 
 def _parities(level_phases: Sequence[int], level: int, phases: Sequence[int]) -> list[tuple[int, list[int]]]:

@@ -91,13 +91,27 @@ def convolve_edge(convolution: RowProducts, end: End, edge: torch.Tensor, produc
     return result.relu_()
 
 
-def pairs_to_reduce(end: End, edge: torch.Tensor, features: Rows) -> torch.Tensor:
-    """Edge rows in the slice's order, with one shared row where their number is odd.
+def reduce_edge(
+    reduction: Weights, halves: tuple[Weights, Weights], end: End, edge: torch.Tensor, features: Rows
+) -> torch.Tensor:
+    """A reduction of edge rows, with ReLU: (strips, e, T, X, C) -> (strips, e / 2 rounded up, T', X', C').
 
-    :param edge: (strips, e, ...), outermost first
-    :param features: (1, rows, ...) of the dense pass
-    :returns: (strips, e or e + 1, ...)
+    :param halves: the reduction's products with the first and the second row of a pair
+    :param edge: outermost first
+    :param features: (1, rows, T, X, C) of the dense pass, whose rows pair with the last edge row where e is odd
     """
+    parts = []
+    if pairs := edge.shape[1] // 2:
+        paired = edge[:, : 2 * pairs]
+        parts.append(_in_order(end, reduction.reduce_frames(_in_order(end, paired))))
     if edge.shape[1] % 2:
-        edge = torch.cat([edge, end.row(features, edge.shape[1])[:, None]], dim=1)
-    return edge if end.inwards > 0 else edge.flip(1)
+        outer, inner = halves[:: end.inwards]
+        total = outer.reduce_frames(edge[:, -1:])
+        total += inner.reduce_frames(end.row(features, edge.shape[1])[:, None])
+        parts.append(total)
+    return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).relu_()
+
+
+def _in_order(end: End, edge: torch.Tensor) -> torch.Tensor:
+    """From outermost first to the slice's order, or back."""
+    return edge if end.inwards > 0 or edge.shape[1] == 1 else edge.flip(1)

@@ -34,9 +34,8 @@ class Weights:
         return _convolve_frames(features, self.weight, self.bias, padding, (1, 1, 1))
 
     def reduce_frames(self, features: torch.Tensor) -> torch.Tensor:
-        """3-D convolution whose stride is its kernel, and ReLU: (N, 2Y, 4T, 2X, C) -> (N, Y, T, X, C')."""
-        stride = (REDUCTION[1], REDUCTION[0], REDUCTION[2])
-        return _convolve_frames(features, self.weight, self.bias, (0, 0, 0), stride).relu_()
+        """3-D convolution whose stride is its kernel, without ReLU: (N, 2Y, 4T, 2X, C) -> (N, Y, T, X, C')."""
+        return _convolve_frames(features, self.weight, self.bias, (0, 0, 0), self.weight.shape[2:])
 
     def convolve_plane(self, features: torch.Tensor, padded_rows: int = 0) -> torch.Tensor:
         """2-D convolution without ReLU: (N, Y, X, C) -> (N, Y + 2 * padded_rows - 2 * halo, X, C')."""
@@ -73,6 +72,7 @@ class StUNetStages:
     :param encoder: the convolutions of each level, finest first
     :param products: the same, split into products with single rows
     :param reductions: from each level to the next coarser one
+    :param halves: the same, split into products with the first and the second row of a pair; the former has the bias
     :param expansions: to each level from the next coarser one
     :param decoder: the convolutions of each level but the coarsest; the first of a level is without its skip half
     :param skips: the other half of the first convolution of each level: what it makes of the skip features
@@ -82,6 +82,7 @@ class StUNetStages:
     encoder: list[list[Weights]]
     products: list[list[RowProducts]]
     reductions: list[Weights]
+    halves: list[tuple[Weights, Weights]]
     expansions: list[Weights]
     decoder: list[list[Weights]]
     skips: list[Weights]
@@ -138,10 +139,12 @@ def stages_of(network: StUNet, frames: int) -> StUNetStages:
         # The features come before the skip in the concatenation, and the bias is added once.
         first_halves.append(_in_plane(weight[:, :width], torch.zeros_like(blocks[0][0].bias)))
         second_halves.append(_in_plane(weight[:, width:], blocks[0][0].bias))
+    reductions = [_rows_outermost(block[0]) for block in network.reductions]
     return StUNetStages(
         encoder=encoder,
         products=[[_row_products(weights) for weights in level] for level in encoder],
-        reductions=[_rows_outermost(block[0]) for block in network.reductions],
+        reductions=reductions,
+        halves=[_halves(weights) for weights in reductions],
         expansions=[_in_plane(block[0].weight, block[0].bias) for block in network.expansions],
         decoder=[
             [first, *(_in_plane(block[0].weight, block[0].bias) for block in blocks[1:])]
@@ -165,6 +168,12 @@ def _row_products(convolution: Weights) -> RowProducts:
         all=Weights(weight, bias),
         width=width,
     )
+
+
+def _halves(reduction: Weights) -> tuple[Weights, Weights]:
+    rows = (reduction.weight[:, :, row : row + 1] for row in range(REDUCTION[1]))
+    first, second = (weight.contiguous(memory_format=torch.channels_last_3d) for weight in rows)
+    return Weights(first, reduction.bias), Weights(second, torch.zeros_like(reduction.bias))
 
 
 def _convolve_frames(

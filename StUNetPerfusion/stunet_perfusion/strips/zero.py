@@ -21,15 +21,16 @@ from stunet_perfusion.strips.edges import (
     End,
     convolve_edge,
     convolve_first_edge,
-    pairs_to_reduce,
+    reduce_edge,
     sum_of_products,
 )
 from stunet_perfusion.strips.rows import Rows
 from stunet_perfusion.strips.rule import StripAverage, StripSums
 from stunet_perfusion.strips.stages import DECODER_HALO, ENCODER_HALO, StUNetStages
 
-#: Features that are made in one go, in values.
-BLOCK_VALUES = 6_000_000
+#: Features that are made in one go, in values. Memory of up to 32 MiB is used again and again on common systems; more
+#: is given back to the operating system and asked for anew, which takes as long as to compute what it is to hold.
+BLOCK_VALUES = 8_000_000
 
 _UPPER, _LOWER = 1, -1
 
@@ -158,9 +159,10 @@ def _encode_level(
         shape = (frames // REDUCTION[0], columns // REDUCTION[2], stages.width(level + 1))
         reduced = _empty(next_strips, features, rows // REDUCTION[1], -(-edge_after // REDUCTION[1]), shape)
 
-    # Even, and so high that the rows which neighboring blocks compute twice are few.
-    at_once = max(2, BLOCK_VALUES // (frames * columns * width) // 2 * 2)
     halo = edge + 2 * stages.convolutions * ENCODER_HALO
+    # Even, and so high that the rows which neighboring blocks compute twice are few.
+    products = 3 if edge or stages.convolutions > 1 else 1
+    at_once = max(2, BLOCK_VALUES // (frames * columns * width * products) // 2 * 2 - 2 * halo)
     for index, phase in enumerate(strips.phases):
         for first in range(0, rows, at_once):
             check_cancelled()
@@ -233,10 +235,10 @@ def _reduce(
     for odd in (0, 1):
         if (child := phase + (odd << level)) in phases and stop > first:
             pairs = block.take(2 * first + odd, 2 * stop + odd)
-            reduced.shared.values[phases.index(child), first:stop] = reduction.reduce_frames(pairs)[0]
+            reduced.shared.values[phases.index(child), first:stop] = reduction.reduce_frames(pairs)[0].relu_()
     for inwards, (chosen, end) in ends.items():
-        rows = reduction.reduce_frames(pairs_to_reduce(end, edges[inwards], block))
-        reduced.edges[inwards][chosen] = rows if inwards == _UPPER else rows.flip(1)
+        rows = reduce_edge(reduction, stages.halves[level], end, edges[inwards], block)
+        reduced.edges[inwards][chosen] = rows
 
 
 def _finish(
@@ -255,7 +257,7 @@ def _finish(
                 values = weights.convolve_frames(values, padded_rows=ENCODER_HALO).relu_()
             of_strips.append(values.amax(dim=2))
             if level < stages.levels:
-                values = stages.reductions[level].reduce_frames(values)
+                values = stages.reductions[level].reduce_frames(values).relu_()
     values = of_strips.pop()
     for level in reversed(range(stages.levels)):
         values = stages.expansions[level].expand_plane(values)
