@@ -71,7 +71,8 @@ def measure_strips(
     and its time is scaled to the number of strips of the slice; the maps are compared on the band.
 
     :param widths: channels of the finest level; each coarser one has twice as many
-    :param plain_rows: rows of the band, by default 16 strips that begin at every phase; 256 lets the plain loop predict the whole slice
+    :param plain_rows: rows of the band, by default 16 strips that begin at every phase; 256 lets the plain loop
+        predict the whole slice
     """
     cases = [(padding, number, width) for padding in PADDINGS for number in convolutions for width in widths]
     for done, (padding, number, width) in enumerate(cases):
