@@ -20,7 +20,7 @@ def benchmark_strips(
         typer.Option(
             "--plain-rows",
             metavar="N",
-            min=32,
+            min=39,
             max=256,
             help="rows that the plain loop predicts, its time being scaled to 256; 256 takes half an hour",
         ),
