@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from stunet_perfusion.cli import options
+from stunet_perfusion.cli.benchmark_strips import benchmark_strips
 
 command = typer.Typer()
+command.command("strips")(benchmark_strips)
 
 
 @command.callback()

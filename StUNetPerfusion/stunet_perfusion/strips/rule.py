@@ -1,19 +1,12 @@
-"""Strips: a slice is predicted strip by strip, and the predictions that cover a pixel are averaged.
-
-This is the plain loop of the paper (section 3): every strip is cut, predicted and added on its own. It is slow and
-obviously right, and whatever is faster is tested against it.
-"""
+"""How a slice is cut into strips, and what is made of their predictions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.networks import CbvNetwork
-from stunet_perfusion.progress import CheckCancelled, never_cancelled
 
 PADDINGS = ("zero", "context")
 
@@ -79,46 +72,32 @@ def cut_strip(frames: np.ndarray, start: int, rows: int, margin: int) -> np.ndar
     return np.pad(inside, ((0, 0), (missing_above, missing_below), (0, 0)))
 
 
-def predict_slice(
-    network: CbvNetwork,
-    frames: np.ndarray,
-    rule: StripRule,
-    stride: int = 1,
-    *,
-    batch: int = 8,
-    device: str | torch.device = "cpu",
-    check_cancelled: CheckCancelled = never_cancelled,
-) -> StripAverage:
-    """Predict a slice: cut a strip every `stride` rows, predict each, and average.
+class StripSums:
+    """Gathers predictions strip by strip, in double precision.
 
-    :param network: in evaluation mode, on `device`
-    :param frames: (T, Y, X) float32, standardized signal
-    :param stride: rows from one strip to the next; 1 is the paper's
-    :param batch: strips that are predicted together; it changes memory and speed only
-    :raises InputError: strips that the network or the slice does not take
+    :param rows: of the slice
+    :param columns: of the slice
     """
-    slice_rows, columns = frames.shape[1:]
-    network.check_strip(frames.shape[0], rule.rows, columns)
-    margin = network.row_reach if rule.padding == "context" else 0
-    # The margin must keep the pairing of rows in the network's reductions as it is without one.
-    margin = -(-margin // network.row_step) * network.row_step
-    starts = strip_starts(slice_rows, rule.rows, stride)
 
-    covering = np.zeros(slice_rows)
-    total = np.zeros((slice_rows, columns))
-    total_of_squares = np.zeros((slice_rows, columns))
-    for first in range(0, len(starts), batch):
-        check_cancelled()
-        starts_of_batch = starts[first : first + batch]
-        strips = np.stack([cut_strip(frames, start, rule.rows, margin) for start in starts_of_batch])
-        with torch.inference_mode():
-            predictions = network(torch.from_numpy(strips).to(device)).cpu().numpy().astype(np.float64)
-        for start, prediction in zip(starts_of_batch, predictions, strict=True):
-            rows = slice(start, start + rule.rows)
-            strip = prediction[margin : margin + rule.rows]
-            covering[rows] += 1
-            total[rows] += strip
-            total_of_squares[rows] += strip**2
-    mean = total / covering[:, None]
-    variance = np.maximum(total_of_squares / covering[:, None] - mean**2, 0)
-    return StripAverage(mean.astype(np.float32), np.sqrt(variance).astype(np.float32))
+    def __init__(self, rows: int, columns: int) -> None:
+        self._covering = np.zeros((rows, 1))
+        self._total = np.zeros((rows, columns))
+        self._total_of_squares = np.zeros((rows, columns))
+
+    def add(self, start: int, prediction: np.ndarray) -> None:
+        """Add a strip.
+
+        :param start: its first row
+        :param prediction: (rows, X)
+        """
+        rows = slice(start, start + len(prediction))
+        strip = prediction.astype(np.float64)
+        self._covering[rows] += 1
+        self._total[rows] += strip
+        self._total_of_squares[rows] += strip**2
+
+    def average(self) -> StripAverage:
+        """Mean and spread of what was added; every row must be covered."""
+        mean = self._total / self._covering
+        variance = np.maximum(self._total_of_squares / self._covering - mean**2, 0)
+        return StripAverage(mean.astype(np.float32), np.sqrt(variance).astype(np.float32))

@@ -1,0 +1,119 @@
+"""How long a whole case and a preview take on this machine, and how much memory."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from stunet_perfusion.checkpoint import Checkpoint
+from stunet_perfusion.dose import simulate_slice
+from stunet_perfusion.networks.folding import fold_batch_normalization
+from stunet_perfusion.networks.layout import use_channels_last
+from stunet_perfusion.predict import PredictionSettings, predict_case
+from stunet_perfusion.preparation import prepare
+from stunet_perfusion.progress import Progress, no_progress
+from stunet_perfusion.reference.speed import ECHO_TIME, FRAME_INTERVAL, brain_like_curves
+from stunet_perfusion.series import DscSeries, Grid
+from stunet_perfusion.standardize import plan_standardization, standardize_slice
+from stunet_perfusion.strips import predict_slice_progressively
+
+#: A low dose that has to be simulated, so that all of the work is measured.
+DOSE = 0.5
+
+
+@dataclass(frozen=True)
+class CaseSpeed:
+    """A case in numbers.
+
+    :param case: seconds from a series in memory to its CBV map
+    :param network: seconds of these that the network took
+    :param preview: seconds from a dose to the first map of one slice, everything being in memory
+    :param refined: seconds from a dose to the exact map of one slice
+    :param memory_ratio: the most memory that the process held beyond what it held before, over that of the series; None
+        where the operating system does not say
+    """
+
+    case: float
+    network: float
+    preview: float
+    refined: float
+    memory_ratio: float | None
+
+
+def measure_case(
+    checkpoint: Checkpoint,
+    shape: tuple[int, int, int, int] = (64, 20, 256, 256),
+    device: str = "cpu",
+    progress: Progress = no_progress,
+) -> CaseSpeed:
+    """Predict a brain-like case, and preview a slice of it.
+
+    The peak of memory is that of the whole process until now, so measure it before anything else.
+
+    :param shape: frames, slices, rows, columns
+    """
+    before = _peak_memory()
+    progress(0.0, "Making a brain-like series")
+    series = brain_like_series(shape)
+    size = series.signal.nbytes
+    preview, refined, network = _measure_preview(series, checkpoint, device)
+    progress(0.2, "Predicting a case")
+    start = perf_counter()
+    case = predict_case(series, checkpoint, PredictionSettings(dose=DOSE, device=device))
+    seconds = perf_counter() - start
+    slices = int(case.prepared.brain.any(axis=(1, 2)).sum())
+    ratio = None if before is None else (_peak_memory() - before) / size
+    return CaseSpeed(seconds, slices * network, preview, refined, ratio)
+
+
+def brain_like_series(shape: tuple[int, int, int, int], seed: int = 0) -> DscSeries:
+    """An ellipsoid of gray and white matter, CSF and arteries, in which curves repeat.
+
+    :param shape: frames, slices, rows, columns
+    """
+    frames, *volume = shape
+    curves, aif = brain_like_curves(2048, frames, seed=seed)
+    generator = np.random.default_rng(seed)
+    curves = np.concatenate([curves, 0.25 * np.repeat(aif[:, None], 16, axis=1).astype(np.float32)], axis=1)
+    signals = 600 * np.exp(-np.float32(ECHO_TIME) * curves)
+    z, y, x = (np.linspace(-1, 1, size) for size in volume)
+    inside = (z[:, None, None] / 1.5) ** 2 + (y[:, None] / 0.9) ** 2 + (x / 0.75) ** 2 <= 1
+    signal = np.zeros(shape, np.float32)
+    for plane, mask in zip(np.moveaxis(signal, 1, 0), inside, strict=True):
+        plane[:, mask] = signals[:, generator.integers(signals.shape[1], size=int(mask.sum()))]
+    grid = Grid.from_lps(tuple(volume), np.zeros(3), np.array([0.9, 0.9, 5.0]), np.eye(3))
+    return DscSeries(signal, np.arange(frames) * FRAME_INTERVAL, grid, ECHO_TIME, "brain-like series")
+
+
+def _measure_preview(series: DscSeries, checkpoint: Checkpoint, device: str) -> tuple[float, float, float]:
+    """Seconds to the first map of the middle slice, to the exact one, and of the latter what the network took."""
+    prepared = prepare(series)
+    plan = plan_standardization(prepared, checkpoint.info.input.frames, checkpoint.info.input.size)
+    network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
+    signal = prepared.series.signal[:, len(prepared.brain) // 2]
+    times: list[tuple[float, float, float]] = []
+    # The first round warms up what a worker has warm.
+    for _ in range(3):
+        start = perf_counter()
+        lowered = simulate_slice(signal, prepared.bolus.arrival, DOSE, "equation1", np.random.default_rng(0))
+        frames = standardize_slice(plan, lowered)
+        averages = predict_slice_progressively(network, frames, checkpoint.info.strip, device=device)
+        next(averages)
+        first = perf_counter()
+        next(averages)
+        second = perf_counter()
+        times.append((first - start, second - start, second - first))
+    return tuple(min(column) for column in list(zip(*times[1:], strict=True)))
+
+
+def _peak_memory() -> int | None:
+    """Bytes that this process has held at most until now, or None where the operating system does not say (Windows)."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    # Linux counts in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,80 @@
+"""The one way to the average over strips, which chooses how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from stunet_perfusion.networks import CbvNetwork
+from stunet_perfusion.networks.stunet import StUNet
+from stunet_perfusion.progress import CheckCancelled, never_cancelled
+from stunet_perfusion.strips.context import average_with_context
+from stunet_perfusion.strips.dense import average_of_one_pass
+from stunet_perfusion.strips.plain import predict_slice_plainly
+from stunet_perfusion.strips.rule import StripAverage, StripRule, strip_starts
+from stunet_perfusion.strips.stages import stages_of
+from stunet_perfusion.strips.zero import average_padded_with_zeros
+
+#: Rows from strip to strip in the first, quick average that a preview shows.
+PREVIEW_STRIDE = 8
+
+
+def predict_slice(
+    network: CbvNetwork,
+    frames: np.ndarray,
+    rule: StripRule,
+    stride: int = 1,
+    *,
+    batch: int = 8,
+    device: str | torch.device = "cpu",
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> StripAverage:
+    """Predict a slice: the mean and the spread over strips that begin every `stride` rows.
+
+    How they are made is not the caller's concern: they equal those of `predict_slice_plainly` up to rounding.
+
+    :param network: in evaluation mode, on `device`
+    :param frames: (T, Y, X) float32, standardized signal
+    :param stride: rows from one strip to the next; 1 is the paper's
+    :param batch: strips that are predicted together; it changes memory and speed only
+    :raises InputError: strips that the network or the slice does not take
+    """
+    network.check_strip(frames.shape[0], rule.rows, frames.shape[2])
+    starts = strip_starts(frames.shape[1], rule.rows, stride)
+    if isinstance(network, StUNet):
+        with torch.inference_mode():
+            stages = stages_of(network, frames.shape[0])
+            signal = torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(device)
+            if rule.padding == "context":
+                return average_with_context(stages, signal, starts, rule.rows, check_cancelled)
+            return average_padded_with_zeros(stages, signal, starts, rule.rows, batch, check_cancelled)
+    if rule.padding == "context" and network.row_step == 1:
+        with torch.inference_mode():
+            return average_of_one_pass(network, frames, device, check_cancelled)
+    return predict_slice_plainly(
+        network, frames, rule, stride, batch=batch, device=device, check_cancelled=check_cancelled
+    )
+
+
+def predict_slice_progressively(
+    network: CbvNetwork,
+    frames: np.ndarray,
+    rule: StripRule,
+    *,
+    batch: int = 8,
+    device: str | torch.device = "cpu",
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> Iterator[StripAverage]:
+    """Predict a slice for someone who waits: soon from few strips, then as the paper does, from one at every row.
+
+    The first strips begin every 8 rows, which for the stU-Net is one way of pairing rows. Whoever does not want the
+    second average any more leaves the iterator, or cancels.
+
+    :param network: as for `predict_slice`, and so are the others
+    :returns: the two averages, the second computed only when it is asked for
+    :raises InputError: strips that the network or the slice does not take
+    """
+    for stride in (min(PREVIEW_STRIDE, rule.rows), 1):
+        yield predict_slice(network, frames, rule, stride, batch=batch, device=device, check_cancelled=check_cancelled)

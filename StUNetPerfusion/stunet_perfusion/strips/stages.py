@@ -1,0 +1,202 @@
+"""The stU-Net taken apart into stages that work on any rows of a slice.
+
+Features are (N, rows, frames, columns, channels), contiguous: rows outermost, so that a band of them is one piece of
+memory, and channels last, which is how CPUs convolve fastest. Convolutions do not pad rows; who calls them says what
+lies beyond the rows at hand. Columns and frames are padded with zeros as in the network itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from stunet_perfusion.networks.folding import fold_batch_normalization
+from stunet_perfusion.networks.stunet import DECODER_KERNEL, ENCODER_KERNEL, EXPANSION, REDUCTION, StUNet
+
+#: Rows that a convolution of the encoder and of the decoder looks beyond its own, on either side.
+ENCODER_HALO = ENCODER_KERNEL[1] // 2
+DECODER_HALO = DECODER_KERNEL // 2
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Weights and bias of a convolution with its normalization folded in."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def convolve_frames(self, features: torch.Tensor, padded_rows: int = 0) -> torch.Tensor:
+        """3-D convolution without ReLU: (N, Y, T, X, C) -> (N, Y + 2 * padded_rows - 2 * halo, T, X, C')."""
+        padding = (padded_rows, self.weight.shape[3] // 2, self.weight.shape[4] // 2)
+        return _convolve_frames(features, self.weight, self.bias, padding, (1, 1, 1))
+
+    def reduce_frames(self, features: torch.Tensor) -> torch.Tensor:
+        """3-D convolution whose stride is its kernel, without ReLU: (N, 2Y, 4T, 2X, C) -> (N, Y, T, X, C')."""
+        return _convolve_frames(features, self.weight, self.bias, (0, 0, 0), self.weight.shape[2:])
+
+    def convolve_plane(self, features: torch.Tensor, padded_rows: int = 0) -> torch.Tensor:
+        """2-D convolution without ReLU: (N, Y, X, C) -> (N, Y + 2 * padded_rows - 2 * halo, X, C')."""
+        padding = (padded_rows, self.weight.shape[3] // 2)
+        result = functional.conv2d(features.permute(0, 3, 1, 2), self.weight, self.bias, padding=padding)
+        return result.permute(0, 2, 3, 1).contiguous()
+
+    def expand_plane(self, features: torch.Tensor) -> torch.Tensor:
+        """Transposed 2-D convolution and ReLU: (N, Y, X, C) -> (N, 2Y, 2X, C')."""
+        result = functional.conv_transpose2d(features.permute(0, 3, 1, 2), self.weight, self.bias, stride=EXPANSION)
+        return result.relu_().permute(0, 2, 3, 1).contiguous()
+
+
+@dataclass(frozen=True, eq=False)
+class RowProducts:
+    """The products of an encoder convolution with the three rows of its kernel, the bias in the middle one.
+
+    :param above: weights that meet the row before, and the row itself, in this order along the outputs
+    :param below: weights that meet the row itself, and the row after
+    :param all: weights that meet the row before, the row itself, and the row after
+    :param width: channels out of the convolution
+    """
+
+    above: Weights
+    below: Weights
+    all: Weights
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class StUNetStages:
+    """The weights of a stU-Net, stage by stage, laid out for features with the rows outermost.
+
+    :param encoder: the convolutions of each level, finest first
+    :param products: the same, split into products with single rows
+    :param reductions: from each level to the next coarser one
+    :param halves: the same, split into products with the first and the second row of a pair; the former has the bias
+    :param expansions: to each level from the next coarser one
+    :param decoder: the convolutions of each level but the coarsest; the first of a level is without its skip half
+    :param skips: the other half of the first convolution of each level: what it makes of the skip features
+    :param head: the last, 1x1
+    """
+
+    encoder: list[list[Weights]]
+    products: list[list[RowProducts]]
+    reductions: list[Weights]
+    halves: list[tuple[Weights, Weights]]
+    expansions: list[Weights]
+    decoder: list[list[Weights]]
+    skips: list[Weights]
+    head: Weights
+
+    @property
+    def levels(self) -> int:
+        """Reductions, which is one less than there are resolutions."""
+        return len(self.reductions)
+
+    @property
+    def convolutions(self) -> int:
+        """Convolutions a level."""
+        return len(self.encoder[0])
+
+    def width(self, level: int) -> int:
+        """Channels of a level."""
+        return len(self.encoder[level][0].bias)
+
+    def encode(self, level: int, features: torch.Tensor) -> torch.Tensor:
+        """The convolutions of a level: (N, Y, T, X, C) -> (N, Y - 2 * convolutions * halo, T, X, C')."""
+        for weights in self.encoder[level]:
+            features = weights.convolve_frames(features).relu_()
+        return features
+
+    def values_a_row(self, level: int, features: torch.Tensor) -> int:
+        """Values of one row of what `encode` makes of features (N, Y, T, X, C)."""
+        n, _, frames, columns, _ = features.shape
+        return n * frames * columns * self.width(level)
+
+    def predict(self, features: torch.Tensor) -> torch.Tensor:
+        """The head: (N, Y, X, C) -> (N, Y, X)."""
+        return functional.linear(features, self.head.weight.flatten(1), self.head.bias).squeeze(-1)
+
+
+def stages_of(network: StUNet, frames: int) -> StUNetStages:
+    """Take a network apart for strips of a number of frames.
+
+    Batch normalization is folded into the weights. Taps of a kernel that at this number of frames only ever meet
+    padding (all but the middle one of 7 where a single frame is left) are left out, which changes nothing.
+
+    :param network: in evaluation mode
+    """
+    network = fold_batch_normalization(network)
+    width_of = [level[0][0].out_channels for level in network.decoder]
+    encoder = []
+    for level, blocks in enumerate(network.encoder):
+        reach = min(frames // REDUCTION[0] ** level - 1, ENCODER_KERNEL[0] // 2)
+        taps = slice(ENCODER_KERNEL[0] // 2 - reach, ENCODER_KERNEL[0] // 2 + reach + 1)
+        encoder.append([_rows_outermost(block[0], taps) for block in blocks])
+    first_halves, second_halves = [], []
+    for width, blocks in zip(width_of, network.decoder, strict=True):
+        weight = blocks[0][0].weight
+        # The features come before the skip in the concatenation, and the bias is added once.
+        first_halves.append(_in_plane(weight[:, :width], torch.zeros_like(blocks[0][0].bias)))
+        second_halves.append(_in_plane(weight[:, width:], blocks[0][0].bias))
+    reductions = [_rows_outermost(block[0]) for block in network.reductions]
+    return StUNetStages(
+        encoder=encoder,
+        products=[[_row_products(weights) for weights in level] for level in encoder],
+        reductions=reductions,
+        halves=[_halves(weights) for weights in reductions],
+        expansions=[_in_plane(block[0].weight, block[0].bias) for block in network.expansions],
+        decoder=[
+            [first, *(_in_plane(block[0].weight, block[0].bias) for block in blocks[1:])]
+            for first, blocks in zip(first_halves, network.decoder, strict=True)
+        ],
+        skips=second_halves,
+        head=Weights(network.head.weight.detach(), network.head.bias.detach()),
+    )
+
+
+def _row_products(convolution: Weights) -> RowProducts:
+    """Split a 3-D convolution into products with single rows."""
+    width = convolution.weight.shape[0]
+    weight = torch.cat([convolution.weight[:, :, row : row + 1] for row in range(3)])
+    weight = weight.contiguous(memory_format=torch.channels_last_3d)
+    nothing = torch.zeros_like(convolution.bias)
+    bias = torch.cat([nothing, convolution.bias, nothing])
+    return RowProducts(
+        above=Weights(weight[: 2 * width], bias[: 2 * width]),
+        below=Weights(weight[width:], bias[width:]),
+        all=Weights(weight, bias),
+        width=width,
+    )
+
+
+def _halves(reduction: Weights) -> tuple[Weights, Weights]:
+    rows = (reduction.weight[:, :, row : row + 1] for row in range(REDUCTION[1]))
+    first, second = (weight.contiguous(memory_format=torch.channels_last_3d) for weight in rows)
+    return Weights(first, reduction.bias), Weights(second, torch.zeros_like(reduction.bias))
+
+
+def _convolve_frames(
+    features: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    padding: tuple[int, int, int],
+    stride: tuple[int, int, int],
+) -> torch.Tensor:
+    arguments = features.permute(0, 4, 1, 2, 3), weight, bias
+    if features.device.type == "cpu" and features.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+        # For few rows and channels `conv3d` would choose a path that is ten times slower here.
+        result = torch.mkldnn_convolution(*arguments, padding, stride, (1, 1, 1), 1)
+    else:
+        result = functional.conv3d(*arguments, padding=padding, stride=stride)
+    return result.permute(0, 2, 3, 4, 1).contiguous()
+
+
+def _rows_outermost(layer: nn.Conv3d, taps: slice = slice(None)) -> Weights:
+    """Swap rows and frames of a kernel, and lay it out with channels last."""
+    weight = layer.weight.detach()[:, :, taps].transpose(2, 3)
+    return Weights(weight.contiguous(memory_format=torch.channels_last_3d), layer.bias.detach())
+
+
+def _in_plane(weight: torch.Tensor, bias: torch.Tensor) -> Weights:
+    return Weights(weight.detach().contiguous(memory_format=torch.channels_last), bias.detach())

@@ -1,0 +1,150 @@
+"""The fast averages over strips against the plain loop that predicts strip after strip."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from stunet_perfusion.networks import build_network
+from stunet_perfusion.strips import (
+    StripRule,
+    context,
+    predict_slice,
+    predict_slice_plainly,
+    predict_slice_progressively,
+    zero,
+)
+
+#: The largest difference that rounding in float32 may leave, in standard deviations of the map.
+TOLERANCE = 1e-4
+
+ARGUMENTS = {
+    "one convolution a level": ("stunet", {"widths": (3, 2, 4, 3)}),
+    "two convolutions a level": ("stunet", {"widths": (3, 2, 3, 4), "convolutions": 2}),
+    "three convolutions a level": ("stunet", {"widths": (2, 3, 3, 2), "convolutions": 3}),
+    "two reductions": ("stunet", {"widths": (2, 3, 4)}),
+    "hess": ("hess", {"sequence_widths": (2, 3, 4, 4)}),
+    "ulas": ("ulas", {"frames": 64, "width": 4}),
+}
+
+
+def lively_network(name, arguments, seed=0):
+    """A network in which no normalization is idle and hardly a ReLU is dead, so that rows do differ by their strip.
+
+    Gains and offsets are such that features of zero rows are far from zero, as in a trained network.
+    """
+    torch.manual_seed(seed)
+    network = build_network(name, arguments)
+    for layer in network.modules():
+        if isinstance(layer, (nn.BatchNorm2d, nn.BatchNorm3d)):
+            layer.running_mean.normal_(0, 0.1)
+            layer.running_var.uniform_(0.02, 0.1)
+            nn.init.uniform_(layer.weight, 0.5, 1.5)
+            nn.init.uniform_(layer.bias, 0.1, 0.6)
+    return network.eval()
+
+
+def slice_of(rows, columns, seed=0):
+    return np.random.default_rng(seed).normal(size=(64, rows, columns)).astype(np.float32)
+
+
+def assert_equal_to_the_plain_loop(network, frames, rule, stride, batch=8):
+    plain = predict_slice_plainly(network, frames, rule, stride)
+    fast = predict_slice(network, frames, rule, stride, batch=batch)
+    allowed = TOLERANCE * plain.mean.std()
+    assert np.abs(fast.mean - plain.mean).max() <= allowed
+    assert np.abs(fast.spread - plain.spread).max() <= allowed
+    assert fast.mean.dtype == fast.spread.dtype == np.float32
+    return plain
+
+
+@pytest.mark.parametrize("padding", ["zero", "context"])
+@pytest.mark.parametrize("kind", ARGUMENTS)
+@given(
+    strip_steps=st.integers(1, 5),
+    more_rows=st.integers(0, 45),
+    stride=st.integers(1, 40),
+    columns=st.sampled_from([8, 16, 24]),
+    batch=st.integers(1, 9),
+)
+@example(strip_steps=4, more_rows=32, stride=1, columns=8, batch=8)
+@example(strip_steps=3, more_rows=37, stride=1, columns=16, batch=5)
+@example(strip_steps=1, more_rows=0, stride=8, columns=8, batch=1)
+@settings(max_examples=6, deadline=None)
+def test_the_fast_average_is_that_of_the_plain_loop(kind, padding, strip_steps, more_rows, stride, columns, batch):
+    network = lively_network(*ARGUMENTS[kind])
+    strip_rows = 8 * strip_steps
+    frames = slice_of(strip_rows + more_rows, columns, seed=more_rows)
+    assert_equal_to_the_plain_loop(network, frames, StripRule(strip_rows, padding), min(stride, strip_rows), batch)
+
+
+@pytest.mark.parametrize("padding", ["zero", "context"])
+@pytest.mark.parametrize("kind", ["one convolution a level", "two convolutions a level"])
+def test_strips_of_these_networks_do_contradict_each_other(kind, padding):
+    """What makes the comparison above worth something: strips differ by far more than the tolerance."""
+    network = lively_network(*ARGUMENTS[kind])
+    plain = assert_equal_to_the_plain_loop(network, slice_of(48, 16), StripRule(16, padding), 1)
+    assert np.median(plain.spread[8:-8]) > 100 * TOLERANCE * plain.mean.std()
+
+
+@pytest.mark.parametrize("padding", ["zero", "context"])
+def test_blocks_of_any_size_give_the_same(padding, monkeypatch):
+    network = lively_network(*ARGUMENTS["two convolutions a level"])
+    frames, rule = slice_of(43, 16), StripRule(16, padding)
+    whole = predict_slice(network, frames, rule)
+    for values in (1, 20_000, 70_000):
+        monkeypatch.setattr(context, "BLOCK_VALUES", values)
+        monkeypatch.setattr(zero, "BLOCK_VALUES", values)
+        parts = predict_slice(network, frames, rule)
+        np.testing.assert_allclose(parts.mean, whole.mean, atol=1e-5 * whole.mean.std())
+        np.testing.assert_allclose(parts.spread, whole.spread, atol=1e-5 * whole.mean.std())
+
+
+@pytest.mark.parametrize(
+    ("convolutions", "strip_rows", "levels"), [(1, 32, 4), (2, 32, 3), (1, 8, 2), (2, 8, 1), (3, 32, 2), (5, 8, 0)]
+)
+def test_edges_meet_at_the_level_that_counting_by_hand_gives(convolutions, strip_rows, levels):
+    """One convolution: 1, then 1 + 1, 1 + 1, 1 + 1 edge rows of 32, 16, 8, 4. Two: 2, 1 + 2, 2 + 2, 2 + 2, too many."""
+    assert zero.levels_with_shared_rows(3, convolutions, strip_rows) == levels
+
+
+@pytest.mark.parametrize("padding", ["zero", "context"])
+def test_the_fast_ways_stop_when_they_are_cancelled(padding):
+    class Stopped(Exception):
+        pass
+
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 3:
+            raise Stopped
+
+    network = lively_network(*ARGUMENTS["one convolution a level"])
+    with pytest.raises(Stopped):
+        predict_slice(network, slice_of(40, 8), StripRule(16, padding), check_cancelled=check)
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("padding", ["zero", "context"])
+def test_a_preview_is_every_eighth_strip_and_then_all_of_them(padding):
+    network = lively_network(*ARGUMENTS["one convolution a level"])
+    frames, rule = slice_of(41, 8), StripRule(24, padding)
+    quick, exact = predict_slice_progressively(network, frames, rule)
+    for preview, stride in ((quick, 8), (exact, 1)):
+        plain = predict_slice_plainly(network, frames, rule, stride)
+        np.testing.assert_allclose(preview.mean, plain.mean, atol=TOLERANCE * plain.mean.std())
+
+
+def test_a_preview_that_nobody_waits_for_computes_no_second_average():
+    network = lively_network(*ARGUMENTS["one convolution a level"])
+    calls = []
+    averages = predict_slice_progressively(
+        network, slice_of(40, 8), StripRule(16), check_cancelled=lambda: calls.append(1)
+    )
+    next(averages)
+    after_the_first = len(calls)
+    averages.close()
+    assert len(calls) == after_the_first > 0
