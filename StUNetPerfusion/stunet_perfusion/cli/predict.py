@@ -36,7 +36,7 @@ def command(
     ] = "equation1",
     mask_path: options.Mask = None,
     stride: Annotated[
-        int, typer.Option("--stride", metavar="N", help="rows from strip to strip; 1 averages all, 8 is 8 times faster")
+        int, typer.Option("--stride", metavar="N", help="rows from strip to strip; 1 averages all, as the paper")
     ] = 1,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda:0|mps", help="where to compute")] = "auto",
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="strips at a time; fewer need less memory")] = 8,
