@@ -9,8 +9,10 @@ from stunet_perfusion.errors import InputError
 #: 3D Slicer installs it beside the package, as the source tree has it.
 RESOURCES = Path(__file__).resolve().parent.parent / "Resources"
 
-#: The checkpoint of each network that is used where none is named, where it ships.
-DEFAULT_CHECKPOINTS = {"stunet": "stunet.safetensors", "hess": "hess.safetensors", "ulas": "ulas.safetensors"}
+
+def ships(network: str) -> bool:
+    """Whether a checkpoint of a network ships."""
+    return _place(network).is_file()
 
 
 def shipped_checkpoint(network: str = "stunet") -> Path:
@@ -18,7 +20,11 @@ def shipped_checkpoint(network: str = "stunet") -> Path:
 
     :raises InputError: none ships for it
     """
-    path = RESOURCES / "Checkpoints" / DEFAULT_CHECKPOINTS[network]
+    path = _place(network)
     if not path.is_file():
         raise InputError(path, f"does not exist, so there is no shipped checkpoint for {network}", "give --checkpoint")
     return path
+
+
+def _place(network: str) -> Path:
+    return RESOURCES / "Checkpoints" / f"{network}.safetensors"

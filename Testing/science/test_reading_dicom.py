@@ -166,6 +166,16 @@ def test_a_missing_slice(tmp_path: Path) -> None:
     assert "a slice is missing: between slices 2 and 3 are 10.00 mm, where 5.00 mm are usual" in refusal(folder)
 
 
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_missing_slice_among_four(tmp_path: Path, missing: int) -> None:
+    """Two gaps are left, and neither is the usual one by their number."""
+    folder = write_dicom_folder(
+        tmp_path, make_series(20, (4, 7, 6), noise=5), change=lambda dataset, frame, z: z != missing
+    )
+    sentence = f"a slice is missing: between slices {missing} and {missing + 1} are 10.00 mm, where 5.00 mm are usual"
+    assert sentence in refusal(folder)
+
+
 @pytest.mark.parametrize("tags", [TIME_TAGS, ("TemporalPositionIdentifier",), ()])
 def test_a_missing_frame_of_one_slice(tmp_path: Path, tags: tuple[str, ...]) -> None:
     folder = write_dicom_folder(tmp_path, SERIES, tags=tags, change=leaving_out((11, 2)))

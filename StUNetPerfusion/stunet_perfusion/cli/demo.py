@@ -19,7 +19,7 @@ from stunet_perfusion.phantom import make_phantom, mni_anatomy
 from stunet_perfusion.phantom.files import write_phantom
 from stunet_perfusion.predict import choose_device
 from stunet_perfusion.progress import part_of
-from stunet_perfusion.resources import RESOURCES, shipped_checkpoint
+from stunet_perfusion.resources import shipped_checkpoint, ships
 from stunet_perfusion.writing import staged_output
 
 
@@ -41,9 +41,8 @@ def command(
     """Writes the phantom, every map, scores.csv and comparison.png."""
     check_dose(1.0, method)
     started = time.monotonic()
-    checkpoints = [load(shipped_checkpoint("stunet"))]
-    if (hess := RESOURCES / "Checkpoints" / "hess.safetensors").is_file():
-        checkpoints.insert(0, load(hess))
+    networks = ["hess", "stunet"] if ships("hess") else ["stunet"]
+    checkpoints = [load(shipped_checkpoint(network)) for network in networks]
     with staged_output(output) as folder, options.progress_bar(quiet=json) as progress:
         progress(0.0, "Making the phantom")
         phantom = make_phantom(mni_anatomy(), tumor="random", seed=seed)

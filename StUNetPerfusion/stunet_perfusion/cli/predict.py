@@ -46,8 +46,8 @@ def command(
     frame_interval: options.FrameInterval = None,
     json: options.Json = False,
 ) -> None:
-    """Writes cbv.nii.gz (relative CBV as a fraction of the artery's; 0 is no blood), cbv_standardized.nii.gz (the
-    network's z-scores), cbv_uncertainty.nii.gz (spread over strips, in the unit of cbv) and report.json.
+    """Writes cbv.nii.gz (relative CBV as a fraction of the artery's; 0 is no blood), cbv_standardized.nii.gz (z-scores
+    over the brain), cbv_uncertainty.nii.gz (spread over strips, in the unit of cbv) and report.json.
     """
     check_dose(dose, method)
     settings = PredictionSettings(
