@@ -14,10 +14,10 @@ from stunet_perfusion import __version__
 from stunet_perfusion.checkpoint import load
 from stunet_perfusion.cli import options
 from stunet_perfusion.demo import TITLES, run_doses, score_doses, write_figure, write_maps, write_scores
+from stunet_perfusion.devices import choose_device
 from stunet_perfusion.dose import METHODS, check_dose
-from stunet_perfusion.phantom import make_phantom, mni_anatomy
+from stunet_perfusion.phantom import anatomy_by_name, make_phantom
 from stunet_perfusion.phantom.files import write_phantom
-from stunet_perfusion.predict import choose_device
 from stunet_perfusion.progress import part_of
 from stunet_perfusion.resources import shipped_checkpoint, ships
 from stunet_perfusion.writing import staged_output
@@ -27,6 +27,9 @@ def command(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="folder for the results")] = Path(
         "demo"
     ),
+    anatomy: Annotated[
+        str, typer.Option("--anatomy", metavar="LABELS|mni|drawn", help="whose head; see 'phantom'")
+    ] = "mni",
     method: Annotated[
         str, typer.Option("--method", metavar="|".join(METHODS), help="how the dose is lowered; see 'simulate'")
     ] = "noise-matched",
@@ -45,7 +48,8 @@ def command(
     checkpoints = [load(shipped_checkpoint(network)) for network in networks]
     with staged_output(output) as folder, options.progress_bar(quiet=json) as progress:
         progress(0.0, "Making the phantom")
-        phantom = make_phantom(mni_anatomy(), tumor="random", seed=seed)
+        head = anatomy_by_name(anatomy, seed)
+        phantom = make_phantom(head, tumor="random", seed=seed)
         write_phantom(folder / "phantom", phantom, part_of(progress, 0.02, 0.2))
         results = run_doses(
             phantom, checkpoints, method, stride, choose_device(device), seed, part_of(progress, 0.2, 0.9)
@@ -55,6 +59,7 @@ def command(
         provenance = {
             "use": "Research use only: not for diagnosis.",
             "program": f"StUNetPerfusion {__version__}, torch {torch.__version__}",
+            "anatomy": head.name,
             "dose_method": method,
             "stride": stride,
             "seed": seed,

@@ -7,14 +7,19 @@ from typing import Annotated
 import typer
 
 from stunet_perfusion.cli import options
-from stunet_perfusion.phantom import anatomy_from_labels, make_phantom, mni_anatomy, tumor_from_file
+from stunet_perfusion.phantom import anatomy_by_name, make_phantom, tumor_from_file
 from stunet_perfusion.phantom.files import summary, write_phantom
 from stunet_perfusion.progress import part_of
 
 
 def command(
     anatomy: Annotated[
-        str, typer.Option("--anatomy", metavar="LABELS|mni", help="FreeSurfer label map, or the MNI152 head of nilearn")
+        str,
+        typer.Option(
+            "--anatomy",
+            metavar="LABELS|mni|drawn",
+            help="FreeSurfer label map, the MNI152 head of nilearn, or a head drawn by formulas, another for each seed",
+        ),
     ],
     output: options.OutputFolder,
     tumor: Annotated[
@@ -28,7 +33,7 @@ def command(
     """
     with options.progress_bar(quiet=json) as progress:
         progress(0.0, "Reading the anatomy")
-        head = mni_anatomy() if anatomy.lower() == "mni" else anatomy_from_labels(anatomy)
+        head = anatomy_by_name(anatomy, seed)
         lump = None if tumor == "none" else tumor if tumor == "random" else tumor_from_file(tumor, head, seed)
         progress(0.1, "Making the phantom")
         phantom = make_phantom(head, tumor=lump, seed=seed)

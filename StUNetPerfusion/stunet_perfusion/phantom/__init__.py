@@ -2,7 +2,9 @@
 
 from stunet_perfusion.phantom.acquisition import Protocol, random_protocol
 from stunet_perfusion.phantom.anatomy import Anatomy, anatomy_from_labels, mni_anatomy
+from stunet_perfusion.phantom.drawn import drawn_anatomy
 from stunet_perfusion.phantom.lesion import tumor_from_file
+from stunet_perfusion.phantom.named_heads import anatomy_by_name
 from stunet_perfusion.phantom.phantom import DOSES, Phantom, make_phantom
 from stunet_perfusion.phantom.physiology import Physiology, random_physiology
 
@@ -12,7 +14,9 @@ __all__ = [
     "Phantom",
     "Physiology",
     "Protocol",
+    "anatomy_by_name",
     "anatomy_from_labels",
+    "drawn_anatomy",
     "make_phantom",
     "mni_anatomy",
     "random_physiology",

@@ -116,7 +116,7 @@ def anatomy_from_labels(path: str | Path) -> Anatomy:
     :raises InputError: the file cannot be read, is not 3-D, or holds no FreeSurfer cerebrum
     """
     path = Path(path)
-    way_out = "give a FreeSurfer label map (aseg or whole head) as NIfTI or NRRD, or 'mni'"
+    way_out = "give a FreeSurfer label map (aseg or whole head) as NIfTI or NRRD, or 'mni', or 'drawn'"
     image = read_upright(path, way_out)
     values = sitk.GetArrayViewFromImage(image)
     if values.size and not (np.isfinite(values).all() and values.min() >= 0 and values.max() < _LARGEST_LABEL):
@@ -138,7 +138,9 @@ def mni_anatomy() -> Anatomy:
         from nilearn import datasets
     except ImportError as error:
         raise InputError(
-            "nilearn", "is not installed, and the MNI anatomy comes with it", "pip install stunet-perfusion[demo]"
+            "nilearn",
+            "is not installed, and the MNI anatomy comes with it",
+            "pip install stunet-perfusion[demo], or take the head 'drawn'",
         ) from error
     gray_image = datasets.load_mni152_gm_template(resolution=1)
     gray = np.asarray(gray_image.dataobj, dtype=np.float32)
