@@ -108,6 +108,12 @@ class DscSeries:
         return replace(self, notes=(*self.notes, note))
 
 
+def is_evenly_spaced(times: np.ndarray) -> bool:
+    """Whether all steps in time are the same to a microsecond."""
+    steps = np.diff(times)
+    return bool(np.abs(steps - np.median(steps)).max(initial=0) < 1e-6)
+
+
 def check_series(series: DscSeries) -> DscSeries:
     """Refuse what no later step could use.
 

@@ -256,7 +256,7 @@ def test_several_echoes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tag", "value", "sentence"),
     [
-        ("NumberOfFrames", 80, "is a multi-frame (enhanced) DICOM file; convert the series to NIfTI"),
+        ("NumberOfFrames", 80, "is a multi-frame DICOM file that does not say where its frames are; convert"),
         ("ImageType", ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"], "is a mosaic of slices"),
         ("Modality", "CT", "is a CT image, not MR"),
         ("SamplesPerPixel", 3, "is a color image"),
@@ -297,7 +297,7 @@ def test_an_empty_folder_and_one_without_images(tmp_path: Path) -> None:
 
 @given(st.floats(0, 86399.99))
 def test_times_of_day_are_read_to_a_microsecond(seconds: float) -> None:
-    from stunet_perfusion.reading.dicom_headers import seconds_of_day
+    from stunet_perfusion.reading.dicom_rules import seconds_of_day
 
     assert seconds_of_day(time_of_day(seconds)) == pytest.approx(seconds, abs=1e-6)
 

@@ -1,53 +1,86 @@
-"""A folder of single-frame MR DICOM files."""
+"""MR series in DICOM: folders of files, one a slice and frame, mosaics, and enhanced (multi-frame) objects."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import pydicom
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.progress import Progress
+from stunet_perfusion.reading.dicom_choice import images_of_one_series
+from stunet_perfusion.reading.dicom_files import read_file, read_files
 from stunet_perfusion.reading.dicom_frames import sort_into_frames
 from stunet_perfusion.reading.dicom_geometry import grid_of, slices_of
-from stunet_perfusion.reading.dicom_headers import ImageHeader, one_series, read_headers
+from stunet_perfusion.reading.dicom_headers import ImageHeader
+from stunet_perfusion.reading.dicom_pixels import stored_frames
 from stunet_perfusion.reading.recording import Recording, empty_signal
-from stunet_perfusion.reading.stream import readable
 
 
-def open_dicom_folder(folder: Path, progress: Progress) -> Recording:
+def open_dicom(path: Path, progress: Progress, wanted: str | None = None) -> Recording:
     """Read all headers, and decide slices, frames, times and geometry.
 
+    :param path: a folder, or one file that holds a whole series
+    :param wanted: UID, number or description of the series; None where there is but one
     :raises InputError: no series or several; slices or frames missing, doubled, or of different geometry
     """
-    headers = one_series(folder, read_headers(folder, progress))
-    slices = slices_of(folder.name, headers)
-    frames = sort_into_frames(folder.name, slices)
+    files = read_files(path, progress) if path.is_dir() else _whole_series(path)
+    images, notes = images_of_one_series(path, files, wanted)
+    slices = slices_of(path.name, images)
+    frames = sort_into_frames(path.name, slices)
     grid = grid_of([of_slice[0] for of_slice in slices])
 
     def load(progress: Progress) -> np.ndarray:
-        signal = empty_signal(folder.name, len(frames.table), grid)
-        for frame, row in enumerate(frames.table):
-            for z, header in enumerate(row):
-                signal[frame, z] = _pixels(header)
-            progress((frame + 1) / len(frames.table), f"reading frame {frame + 1} of {len(frames.table)}")
+        signal = empty_signal(path.name, len(frames.table), grid)
+        _fill(signal, frames.table, progress)
         return signal
 
-    return Recording(len(frames.table), grid, frames.times, headers[0].echo_time, frames.notes, load)
+    return Recording(len(frames.table), grid, frames.times, images[0].echo_time, (*notes, *frames.notes), load)
 
 
-def _pixels(header: ImageHeader) -> np.ndarray:
-    """(Y, X) float32 signal of one file."""
-    name = header.path.name
-    with readable(name):
-        dataset = pydicom.dcmread(header.path)
-    try:
-        stored = dataset.pixel_array
-    except (AttributeError, ValueError, NotImplementedError, RuntimeError, KeyError) as error:
-        syntax = getattr(dataset.file_meta.get("TransferSyntaxUID"), "name", "unknown")
-        way_out = "copy it again, or decompress the series first (for example with gdcmconv --raw)"
-        raise InputError(name, f"has pixels that cannot be decoded ({syntax})", way_out) from error
-    if stored.shape != header.shape:
-        raise InputError(name, "has pixels that do not fit its header", "export the series again")
-    return stored.astype(np.float32) * np.float32(header.slope) + np.float32(header.intercept)
+def _whole_series(path: Path) -> list:
+    """A file that holds many images.
+
+    :raises InputError: it holds one of them, or none
+    """
+    file = read_file(path)
+    if file is None or (file.problem is None and len(file.images) == 1):
+        raise InputError(path, "is one file of a DICOM series", "give the folder that holds all of them")
+    return [file]
+
+
+def _fill(signal: np.ndarray, table: list[list[ImageHeader]], progress: Progress) -> None:
+    """Fill (T, Z, Y, X), reading every file once and holding one frame of it.
+
+    :param table: for every frame its slices
+    """
+    files: dict[Path, list[tuple[ImageHeader, np.ndarray]]] = {}
+    for volume, row in zip(signal, table, strict=True):
+        for target, image in zip(volume, row, strict=True):
+            files.setdefault(image.source.path, []).append((image, target))
+    read, total = 0, signal.shape[0] * signal.shape[1]
+    for path, images in files.items():
+        wanted: dict[int, list[tuple[ImageHeader, np.ndarray]]] = defaultdict(list)
+        for image, target in images:
+            wanted[image.source.frame].append((image, target))
+        for number, stored in enumerate(stored_frames(path, images[0][0].source.transfer_syntax)):
+            for image, target in wanted.pop(number, ()):
+                _rescale(stored, image, target)
+                read += 1
+            progress(read / total, f"reading image {read} of {total}")
+        if wanted:
+            raise InputError(
+                path.name, f"ends before its frame {min(wanted) + 1} is complete", "copy or export it again"
+            )
+
+
+def _rescale(stored: np.ndarray, image: ImageHeader, target: np.ndarray) -> None:
+    """Fill (Y, X) with the signal of an image, from what is stored of it or of the mosaic that it is in."""
+    if image.source.corner is not None:
+        row, column = image.source.corner
+        stored = stored[row : row + image.shape[0], column : column + image.shape[1]]
+    if stored.shape != image.shape:
+        raise InputError(image.name, "has pixels that do not fit its header", "export the series again")
+    np.multiply(stored, np.float32(image.slope), out=target, casting="unsafe")
+    target += np.float32(image.intercept)

@@ -60,14 +60,14 @@ def _check_same_frame(name: str, header: ImageHeader, first: ImageHeader) -> Non
     )
     if header.shape != first.shape:
         own, other = (f"{header.shape[1]} x {header.shape[0]}" for header in (header, first))
-        fact = f"file {header.path.name} has {own} pixels, and {first.path.name} {other}"
+        fact = f"file {header.name} has {own} pixels, and {first.name} {other}"
     elif turned > _SAME_DIRECTION:
-        fact = f"file {header.path.name} is turned against {first.path.name}"
+        fact = f"file {header.name} is turned against {first.name}"
     elif not np.allclose(
         (header.column_spacing, header.row_spacing), (first.column_spacing, first.row_spacing), rtol=1e-3
     ):
         own, other = (f"{header.column_spacing:g} x {header.row_spacing:g} mm" for header in (header, first))
-        fact = f"file {header.path.name} has pixels of {own}, and {first.path.name} of {other}"
+        fact = f"file {header.name} has pixels of {own}, and {first.name} of {other}"
     else:
         return
     raise InputError(name, f"holds frames with different geometry: {fact}", "give the files of the DSC series only")
@@ -104,7 +104,7 @@ def _check_straight(name: str, slices: list[list[ImageHeader]]) -> None:
             if np.abs(sideways).max() > max(_SAME_PLACE, 2 * _SAME_DIRECTION * np.linalg.norm(offset)):
                 raise InputError(
                     name,
-                    f"holds frames with different geometry: file {header.path.name} is shifted sideways by "
-                    f"{np.linalg.norm(sideways):.2f} mm against {first.path.name}",
+                    f"holds frames with different geometry: file {header.name} is shifted sideways by "
+                    f"{np.linalg.norm(sideways):.2f} mm against {first.name}",
                     "give the files of the DSC series only",
                 )

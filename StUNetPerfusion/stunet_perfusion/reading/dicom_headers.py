@@ -1,30 +1,22 @@
-"""What the headers of DICOM files say, and which files make one series."""
+"""What the header of a DICOM image says, whether it is a file of its own or one of many in a file."""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.datadict import tag_for_keyword
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress
+from stunet_perfusion.reading.dicom_rules import RULES, Rule
 
-_TAGS = (
-    "SOPInstanceUID",
-    "SeriesInstanceUID",
-    "SeriesNumber",
-    "SeriesDescription",
-    "Modality",
+#: What is read of every image, beside the tags of the rules.
+_KEYWORDS = (
     "ImageType",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
+    "ComplexImageComponent",
     "ImagePositionPatient",
     "ImageOrientationPatient",
     "PixelSpacing",
@@ -33,25 +25,62 @@ _TAGS = (
     "RescaleSlope",
     "RescaleIntercept",
     "EchoTime",
+    "EffectiveEchoTime",
     "RepetitionTime",
     "TemporalResolution",
-    "AcquisitionTime",
-    "TriggerTime",
-    "TemporalPositionIdentifier",
-    "InstanceNumber",
+    "NumberOfTemporalPositions",
+    *(rule.tag for rule in RULES),
 )
 
-_SECONDS_PER_HOUR = 3600.0
+#: The same, as tags with their keywords.
+IMAGE_TAGS = {tag: keyword for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None}
+
+_HALF_DAY = 12 * 3600.0
+
+#: How the part of the complex signal that an image shows is spelled.
+_COMPONENTS = {
+    **dict.fromkeys(("M", "MAGNITUDE"), "magnitude"),
+    **dict.fromkeys(("P", "PHASE"), "phase"),
+    **dict.fromkeys(("R", "REAL"), "real"),
+    **dict.fromkeys(("I", "IMAGINARY"), "imaginary"),
+}
 
 
-@dataclass(frozen=True, eq=False)
-class ImageHeader:
-    """One slice of one frame. Times are seconds; lengths mm in left-posterior-superior."""
+@dataclass(frozen=True, slots=True)
+class PixelSource:
+    """Where the pixels of an image are: a frame of a file, or a window of that frame.
+
+    :param frame: of a multi-frame file, from 0
+    :param frames: how many the file has
+    :param corner: row and column of the image's first pixel in a mosaic; None where the image is the whole frame
+    """
 
     path: Path
+    transfer_syntax: str
+    frame: int = 0
+    frames: int = 1
+    corner: tuple[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.path.name if self.frames == 1 else f"frame {self.frame + 1} of {self.path.name}"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ImageHeader:
+    """One slice of one frame. Times are seconds; lengths mm in left-posterior-superior.
+
+    :param uid: what only this image and its copies have
+    :param component: "magnitude", "phase", "real" or "imaginary"; empty where the file does not say
+    :param scale_slope: Philips' private factor between what is displayed and what the scanner measured
+    :param announced_frames: how many frames the series should have
+    :param moments: what each rule's tag says of the image's frame, by tag
+    """
+
+    source: PixelSource
     uid: str
-    series: str
-    label: str
+    component: str
     shape: tuple[int, int]
     position: np.ndarray
     row_direction: np.ndarray
@@ -61,12 +90,16 @@ class ImageHeader:
     slice_spacing: float
     slope: float
     intercept: float
+    scale_slope: float | None
     echo_time: float | None
     repetition_time: float | None
-    acquisition_time: float | None
-    trigger_time: float | None
-    temporal_position: float | None
-    instance_number: float | None
+    announced_frames: int | None
+    moments: Mapping[str, float]
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.source.name
 
     @property
     def normal(self) -> np.ndarray:
@@ -74,130 +107,81 @@ class ImageHeader:
         return np.cross(self.row_direction, self.column_direction)
 
 
-def read_headers(folder: Path, progress: Progress) -> list[ImageHeader]:
-    """Headers of all MR images in a folder and the folders below it. Files that are no DICOM images are passed over.
+def image_values(dataset: pydicom.Dataset) -> dict[str, Any]:
+    """What a dataset has of IMAGE_TAGS, by keyword. Empty tags say nothing and are left out."""
+    found = ((IMAGE_TAGS[tag], dataset[tag].value) for tag in dataset.keys() & IMAGE_TAGS.keys())
+    return {keyword: value for keyword, value in found if value is not None and value != ""}
 
-    :raises InputError: there is none; or an image that is no single slice in space
+
+def image_header(
+    values: Mapping[str, Any], source: PixelSource, uid: str, shape: tuple[int, int], scale_slope: float | None = None
+) -> ImageHeader:
+    """The header of one image.
+
+    :param values: as `image_values` gives them
+    :param shape: rows and columns
+    :raises AttributeError, TypeError, ValueError, IndexError: what is needed is missing or no number
     """
-    files = sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
-    if not files:
-        raise InputError(folder, "is empty", "give a folder with the DICOM files of one series")
-    headers = []
-    for number, file in enumerate(files):
-        header = _read_header(file)
-        if header is not None:
-            headers.append(header)
-        if number % 50 == 0:
-            progress(number / len(files), f"reading DICOM header {number + 1} of {len(files)}")
-    if not headers:
-        raise InputError(folder, "holds no DICOM images", "give the folder with the DICOM files of one series")
-    return headers
-
-
-def one_series(folder: Path, headers: list[ImageHeader]) -> list[ImageHeader]:
-    """The headers, if they are of one series and one echo.
-
-    :raises InputError: several series, which are listed, or several echoes
-    """
-    counts = Counter(header.series for header in headers)
-    if len(counts) > 1:
-        labels = {header.series: header.label for header in headers}
-        listed = "; ".join(f"{labels[series]}, {count} files" for series, count in counts.most_common(6))
-        raise InputError(
-            folder, f"holds {len(counts)} series ({listed})", "give a folder that holds the files of one of them"
-        )
-    echoes = sorted({header.echo_time for header in headers if header.echo_time is not None})
-    if len(echoes) > 1:
-        listed = ", ".join(f"{1000 * echo:g} ms" for echo in echoes[:6])
-        raise InputError(folder, f"holds images of {len(echoes)} echo times ({listed})", "give the files of one echo")
-    return headers
-
-
-def _read_header(file: Path) -> ImageHeader | None:
-    """None where the file is no DICOM image."""
-    try:
-        dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
-    except InvalidDicomError:
-        return None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(file, f"cannot be read ({error})", "copy or export the series again") from error
-    if "Rows" not in dataset or "SeriesInstanceUID" not in dataset:
-        # A DICOMDIR, a report, a presentation state.
-        return None
-    _refuse_what_is_no_slice(file, dataset)
-    try:
-        return _image_header(file, dataset)
-    except (AttributeError, TypeError, ValueError, IndexError) as error:
-        raise InputError(
-            file, "does not say where its slice is in the patient", "give the original images, not screen captures"
-        ) from error
-
-
-def _refuse_what_is_no_slice(file: Path, dataset: pydicom.Dataset) -> None:
-    converter = "convert the series to NIfTI first, for example with dcm2niix"
-    if _count(file, dataset, "NumberOfFrames") > 1:
-        raise InputError(file, "is a multi-frame (enhanced) DICOM file", converter)
-    if "MOSAIC" in (dataset.get("ImageType") or ()):
-        raise InputError(file, "is a mosaic of slices", converter)
-    if dataset.get("Modality") != "MR":
-        raise InputError(file, f"is a {dataset.get('Modality') or 'unknown'} image, not MR", "give a DSC MRI series")
-    if _count(file, dataset, "SamplesPerPixel") != 1:
-        raise InputError(file, "is a color image", "give the original images, not screen captures or color maps")
-
-
-def _count(file: Path, dataset: pydicom.Dataset, keyword: str) -> int:
-    """A whole number of the header; 1 where it says nothing."""
-    try:
-        return int(dataset.get(keyword) or 1)
-    except (TypeError, ValueError, BytesLengthException) as error:
-        raise InputError(
-            file, f"has a damaged header ({keyword} is no whole number)", "copy or export the series again"
-        ) from error
-
-
-def _image_header(file: Path, dataset: pydicom.Dataset) -> ImageHeader:
-    orientation = np.array(dataset.ImageOrientationPatient, dtype=float)
-    row_spacing, column_spacing = map(float, dataset.PixelSpacing)
-    number = dataset.get("SeriesNumber")
-    label = str(dataset.get("SeriesDescription") or "without description").strip()
-    slope = dataset.get("RescaleSlope")
+    orientation = np.array(_needed(values, "ImageOrientationPatient"), dtype=float)
+    row_spacing, column_spacing = map(float, _needed(values, "PixelSpacing"))
+    slope = number(values, "RescaleSlope")
+    announced = number(values, "NumberOfTemporalPositions")
+    echo_time = number(values, "EffectiveEchoTime")
+    moments = ((rule.tag, rule.read(values.get(rule.tag))) for rule in RULES)
     return ImageHeader(
-        path=file,
-        uid=str(dataset.get("SOPInstanceUID") or file),
-        series=str(dataset.SeriesInstanceUID),
-        label=f"series {number} '{label}'" if number is not None else f"'{label}'",
-        shape=(int(dataset.Rows), int(dataset.Columns)),
-        position=np.array(dataset.ImagePositionPatient, dtype=float).reshape(3),
+        source=source,
+        uid=uid,
+        component=_component(values),
+        shape=shape,
+        position=np.array(_needed(values, "ImagePositionPatient"), dtype=float).reshape(3),
         row_direction=orientation[:3] / np.linalg.norm(orientation[:3]),
         column_direction=orientation[3:6] / np.linalg.norm(orientation[3:6]),
         column_spacing=column_spacing,
         row_spacing=row_spacing,
-        slice_spacing=_number(dataset, "SpacingBetweenSlices") or _number(dataset, "SliceThickness") or 1.0,
-        slope=1.0 if slope is None else float(slope),
-        intercept=_number(dataset, "RescaleIntercept") or 0.0,
-        echo_time=_seconds(dataset, "EchoTime"),
-        repetition_time=_seconds(dataset, "TemporalResolution") or _seconds(dataset, "RepetitionTime"),
-        acquisition_time=seconds_of_day(dataset.get("AcquisitionTime")),
-        trigger_time=_seconds(dataset, "TriggerTime"),
-        temporal_position=_number(dataset, "TemporalPositionIdentifier"),
-        instance_number=_number(dataset, "InstanceNumber"),
+        slice_spacing=number(values, "SpacingBetweenSlices") or number(values, "SliceThickness") or 1.0,
+        slope=1.0 if slope is None else slope,
+        intercept=number(values, "RescaleIntercept") or 0.0,
+        scale_slope=scale_slope,
+        echo_time=_seconds(values, "EchoTime") if echo_time is None else echo_time / 1000,
+        repetition_time=_seconds(values, "TemporalResolution") or _seconds(values, "RepetitionTime"),
+        announced_frames=None if announced is None else int(announced),
+        moments={tag: moment for tag, moment in moments if moment is not None},
     )
 
 
-def _number(dataset: pydicom.Dataset, keyword: str) -> float | None:
-    value = dataset.get(keyword)
+def number(values: Mapping[str, Any], keyword: str) -> float | None:
+    """A number of the header; None where it says nothing."""
+    value = values.get(keyword)
     return None if value is None or value == "" else float(value)
 
 
-def _seconds(dataset: pydicom.Dataset, keyword: str) -> float | None:
+def _needed(values: Mapping[str, Any], keyword: str) -> Any:
+    if values.get(keyword) is None:
+        raise AttributeError(keyword)
+    return values[keyword]
+
+
+def _component(values: Mapping[str, Any]) -> str:
+    """The first word of the image type that tells; the first two are of the kind ORIGINAL, PRIMARY."""
+    image_type = values.get("ImageType") or ()
+    words = () if isinstance(image_type, str) else tuple(image_type)[2:]
+    spelled = (str(values.get("ComplexImageComponent") or ""), *words)
+    return next((_COMPONENTS[word] for word in spelled if word in _COMPONENTS), "")
+
+
+def _seconds(values: Mapping[str, Any], keyword: str) -> float | None:
     """A time that DICOM keeps in milliseconds."""
-    milliseconds = _number(dataset, keyword)
+    milliseconds = number(values, keyword)
     return None if milliseconds is None else milliseconds / 1000
 
 
-def seconds_of_day(text: object) -> float | None:
-    """Seconds since midnight of a DICOM time, `HHMMSS.FFFFFF`, of which the end may be missing."""
-    digits = str(text or "").strip().replace(":", "")
-    if len(digits) < 6:
+def moments(rule: Rule, slices: Sequence[Sequence[ImageHeader]]) -> np.ndarray | None:
+    """(Z, T) values of the rule's tag for every image of every slice, or None where an image has none."""
+    values = [[image.moments.get(rule.tag) for image in of_slice] for of_slice in slices]
+    if any(value is None for row in values for value in row):
         return None
-    return _SECONDS_PER_HOUR * int(digits[:2]) + 60.0 * int(digits[2:4]) + float(digits[4:])
+    array = np.array(values, dtype=float)
+    if rule.is_clock and np.ptp(array) > _HALF_DAY:
+        # The series went on past midnight.
+        array = np.where(array < _HALF_DAY, array + 2 * _HALF_DAY, array)
+    return array

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-import nibabel
 import numpy as np
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.progress import Progress
+from stunet_perfusion.reading.nifti_header import NiftiHeader, read_header
 from stunet_perfusion.reading.recording import Recording, empty_signal
 from stunet_perfusion.reading.stream import Encoding, fill_frames, readable
 from stunet_perfusion.reading.timing import seconds_in, unknown_unit
@@ -24,59 +24,57 @@ def open_nifti(path: Path) -> Recording:
 
     :raises InputError: no NIfTI file, or one that holds no volume or series of plain numbers
     """
-    image = _header(path)
-    shape = image.shape
+    header = _header(path)
+    shape = header.shape
     while len(shape) > 4 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) not in (3, 4) or min(shape) < 1:
         raise InputError(
             path.name, f"has {len(shape)} dimensions ({_by(shape)})", "give a series of x, y, z and time, or a volume"
         )
-    dtype = image.dataobj.dtype
-    if dtype.kind not in "iuf":
-        raise InputError(path.name, f"holds {dtype} voxels, not plain numbers", "export it as a magnitude image")
-    grid = Grid(shape[2::-1], np.asarray(image.affine, dtype=float))
+    if header.dtype is None:
+        fact = f"holds voxels of NIfTI's type {header.type_code}, not plain numbers"
+        raise InputError(path.name, fact, "export it as a magnitude image")
+    grid = Grid(shape[2::-1], header.ijk_to_ras)
     if not np.isfinite(grid.ijk_to_ras).all() or abs(np.linalg.det(grid.ijk_to_ras[:3, :3])) < 1e-9:
         raise InputError(path.name, "has a geometry that is not invertible", "export or convert it again")
     frames = shape[3] if len(shape) == 4 else 1
-    times, notes = _times(image.header, frames)
-    encoding = Encoding(dtype, float(image.dataobj.slope), float(image.dataobj.inter))
-    offset = int(image.dataobj.offset)
+    times, notes = _times(header, frames)
+    encoding = Encoding(header.dtype, header.slope, header.intercept)
 
     def load(progress: Progress) -> np.ndarray:
         signal = empty_signal(path.name, frames, grid)
         with readable(path.name), _open(path) as stream:
-            stream.seek(offset)
+            stream.seek(header.offset)
             fill_frames(signal, stream, encoding, path.name, progress)
         return signal
 
-    return Recording(frames, grid, times, None, notes + _geometry_notes(image.header), load)
+    return Recording(frames, grid, times, None, notes + _geometry_notes(header), load)
 
 
-def _header(path: Path) -> nibabel.Nifti1Image:
+def _header(path: Path) -> NiftiHeader:
     try:
-        with readable(path.name):
-            image = nibabel.load(path)
-    except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError, ValueError) as error:
-        if isinstance(error, InputError) and "ends before" in error.fact:
-            raise
+        with readable(path.name), open(path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        if packed != path.name.lower().endswith(".gz"):
+            raise ValueError("not compressed as its name says")
+        with readable(path.name), _open(path) as stream:
+            return read_header(stream)
+    except InputError:
+        raise
+    except ValueError as error:
         raise InputError(
             path.name, "is not a NIfTI file, whatever its name says", "give a NIfTI file, or export it again"
         ) from error
-    if not isinstance(image, nibabel.Nifti1Image):
-        raise InputError(path.name, "is not a NIfTI file, whatever its name says", "convert it to NIfTI")
-    return image
 
 
 def _open(path: Path):
     return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else open(path, "rb")
 
 
-def _times(header: nibabel.Nifti1Header, frames: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
+def _times(header: NiftiHeader, frames: int) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """(T,) seconds and notes; None where the header does not say."""
-    interval = float(header["pixdim"][4])
-    start = float(header["toffset"])
-    unit = header.get_xyzt_units()[1]
+    interval, unit = header.interval, header.time_unit
     if frames < 2 or not (np.isfinite(interval) and interval > 0):
         return None, ()
     seconds, notes = seconds_in(unit), ()
@@ -87,16 +85,16 @@ def _times(header: nibabel.Nifti1Header, frames: int) -> tuple[np.ndarray | None
         notes = (note,)
     # The header holds 32-bit numbers; 1.4 s must not become 1.399999976 s.
     interval = float(np.format_float_positional(np.float32(interval))) * seconds
-    start = start * seconds if np.isfinite(start) else 0.0
+    start = header.start * seconds if np.isfinite(header.start) else 0.0
     return start + np.arange(frames) * interval, notes
 
 
-def _geometry_notes(header: nibabel.Nifti1Header) -> tuple[str, ...]:
-    if header["sform_code"] == 0 and header["qform_code"] == 0:
+def _geometry_notes(header: NiftiHeader) -> tuple[str, ...]:
+    if header.sform is None and header.qform is None:
         return ("The file does not say where its voxels are in the patient; left and right may be swapped.",)
-    if header["sform_code"] and header["qform_code"]:
-        corners = np.array([[0, 0, 0, 1], [*(np.array(header.get_data_shape()[:3]) - 1), 1]], dtype=float).T
-        apart = np.abs((header.get_sform() - header.get_qform()) @ corners).max()
+    if header.sform is not None and header.qform is not None:
+        corners = np.array([[0, 0, 0, 1], [*(np.array(header.shape[:3]) - 1), 1]], dtype=float).T
+        apart = np.abs((header.sform - header.qform) @ corners).max()
         if apart > 1:
             return (f"The file's two geometries (sform, qform) are up to {apart:.0f} mm apart; its sform is used.",)
     return ()

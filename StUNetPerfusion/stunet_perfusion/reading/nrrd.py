@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import nrrd as pynrrd
 import numpy as np
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.progress import Progress
+from stunet_perfusion.reading.nrrd_header import read_header
 from stunet_perfusion.reading.nrrd_times import sequence_times
 from stunet_perfusion.reading.recording import Recording, empty_signal
 from stunet_perfusion.reading.stream import Encoding, fill_frames, fill_interleaved, readable
@@ -81,14 +81,14 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     """The header, and where in the file it ends."""
     try:
         with readable(path.name), open(path, "rb") as file:
-            header = pynrrd.read_header(file)
+            header = read_header(file)
             offset = file.tell()
         for field in ("dimension", "sizes", "type", "encoding"):
             if field not in header:
                 raise InputError(path.name, f"has no '{field}' in its header", "export it again")
     except InputError:
         raise
-    except (pynrrd.NRRDError, ValueError, StopIteration) as error:
+    except ValueError as error:
         with open(path, "rb") as file:
             fact = "has a header that cannot be read" if file.read(4) == b"NRRD" else _NOT_NRRD
         raise InputError(path.name, fact, "give an NRRD file, or export it again") from error

@@ -25,7 +25,7 @@ def sequence_times(
 ) -> tuple[np.ndarray | None, float | None, tuple[str, ...]]:
     """Times and echo time of a sequence.
 
-    :param header: as pynrrd reads it
+    :param header: as `nrrd_header` reads it
     :param list_axis: 0 or 3, the axis of the frames; None for a volume
     :returns: (T,) seconds or None, TE in seconds or None, notes
     """

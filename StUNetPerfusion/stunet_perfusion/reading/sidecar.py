@@ -1,8 +1,9 @@
-"""The JSON file beside a series, as BIDS has it: what NIfTI cannot say."""
+"""The JSON files beside and above a series, as BIDS has them: what NIfTI cannot say."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.reading.bids import BidsName, sidecars_of
 
 #: Keys under which times of single frames are given, in seconds: BIDS for fMRI, BIDS for PET, and ours.
 _TIME_KEYS = ("VolumeTiming", "FrameTimesStart", "FrameTimes")
@@ -17,14 +19,16 @@ _TIME_KEYS = ("VolumeTiming", "FrameTimesStart", "FrameTimes")
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What the JSON file says. Values are checked where they are used, so that an option can overrule a wrong one.
+    """What the JSON files say. Values are checked where they are used, so that an option can overrule a wrong one.
 
-    :param name: the file's name for messages; empty where there is none
-    :param values: its document
+    :param name: the nearest file's name for messages; empty where there is none
+    :param values: the document; of several files, all that they say, where the nearest has the last word
+    :param origins: for the keys that another file says, its name
     """
 
     name: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
 
     @property
     def echo_time(self) -> float | None:
@@ -35,6 +39,15 @@ class Sidecar:
     def repetition_time(self) -> float | None:
         """TR, seconds by the standard."""
         return self._number("RepetitionTime", "1.5")
+
+    def origin(self, key: str) -> str:
+        """The name of the file that says `key`."""
+        return self.origins.get(key, self.name)
+
+    @property
+    def timing_origin(self) -> str:
+        """The name of the file that gives the times of frames."""
+        return self.origin(next((key for key in _TIME_KEYS if key in self.values), ""))
 
     def volume_timing(self, frames: int) -> np.ndarray | None:
         """(T,) seconds, or None where no frame times are given.
@@ -50,7 +63,7 @@ class Sidecar:
             times = np.empty(0)
         if times.shape != (frames,):
             raise InputError(
-                f"{self.name}: {key}",
+                f"{self.origin(key)}: {key}",
                 f"is not a list of {frames} numbers, one a frame",
                 "mend it, or give --frame-interval SECONDS",
             )
@@ -62,7 +75,9 @@ class Sidecar:
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise InputError(
-                f"{self.name}: {key}", f"is {json.dumps(value)[:40]}", f"write one number of seconds, as {example}"
+                f"{self.origin(key)}: {key}",
+                f"is {json.dumps(value)[:40]}",
+                f"write one number of seconds, as {example}",
             )
         return float(value)
 
@@ -82,13 +97,43 @@ def read_sidecar(path: Path) -> Sidecar:
 
     :raises InputError: it is no JSON object
     """
-    file = sidecar_path(path)
-    if not file.is_file():
-        return Sidecar()
+    if BidsName.of(path).is_of_subject:
+        return _joined(sidecars_of(path))
+    return _joined([file for file in (sidecar_path(path),) if file.is_file()])
+
+
+def read_sidecar_of_volumes(folder: Path, files: Sequence[Path]) -> Sidecar:
+    """The sidecar of a series that is kept as one volume a frame.
+
+    That of the first volume (all have the same TE and TR), or the only one in the folder, or that beside the folder.
+
+    :param folder: the one that was given as the series
+    :param files: the volumes
+    :raises InputError: it is no JSON object
+    """
+    of_first = read_sidecar(files[0])
+    if of_first.name:
+        return of_first
+    inside = sorted(files[0].parent.glob("*.json"))
+    return _joined(inside) if len(inside) == 1 else read_sidecar(folder)
+
+
+def _joined(files: Sequence[Path]) -> Sidecar:
+    """What several files say, of which a later one overrules those before it."""
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for file in files:
+        document = _document(file)
+        values |= document
+        origins |= dict.fromkeys(document, file.name)
+    return Sidecar(files[-1].name if files else "", values, origins)
+
+
+def _document(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(file, "is not readable as JSON", "mend it, or move it away") from error
     if not isinstance(values, dict):
         raise InputError(file, "holds no JSON object", "mend it, or move it away")
-    return Sidecar(file.name, values)
+    return values

@@ -56,15 +56,16 @@ def decide_times(
         return np.arange(frames) * float(frame_interval), ()
     told = sidecar.volume_timing(frames)
     if told is not None:
-        return told, (f"Frame times come from {sidecar.name}.", *_uneven(told))
+        return told, (f"Frame times come from {sidecar.timing_origin}.", *_uneven(told))
     interval = sidecar.repetition_time
     if interval is not None:
-        _check(f"{sidecar.name}: RepetitionTime", interval, FRAME_INTERVALS, "DSC frames are", "1.5")
+        origin = sidecar.origin("RepetitionTime")
+        _check(f"{origin}: RepetitionTime", interval, FRAME_INTERVALS, "DSC frames are", "1.5")
         if recorded is None:
-            return np.arange(frames) * interval, (f"The frame interval, {interval:g} s, comes from {sidecar.name}.",)
+            return np.arange(frames) * interval, (f"The frame interval, {interval:g} s, comes from {origin}.",)
         own = float(np.median(np.diff(recorded))) if frames > 1 else interval
         if abs(own - interval) > _EVEN * interval:
-            note = f"The frame interval is {interval:g} s by {sidecar.name}, not {own:g} s as the file itself says."
+            note = f"The frame interval is {interval:g} s by {origin}, not {own:g} s as the file itself says."
             return np.arange(frames) * interval, (note,)
     if recorded is None:
         raise InputError(name, "does not say how much time is between its frames", "give --frame-interval SECONDS")
@@ -84,9 +85,10 @@ def decide_echo_time(
         _check("--echo-time", echo_time, ECHO_TIMES, "DSC has echo times of", "0.03")
         return float(echo_time), ()
     if sidecar.echo_time is not None:
-        _check(f"{sidecar.name}: EchoTime", sidecar.echo_time, ECHO_TIMES, "DSC has echo times of", "0.03")
+        origin = sidecar.origin("EchoTime")
+        _check(f"{origin}: EchoTime", sidecar.echo_time, ECHO_TIMES, "DSC has echo times of", "0.03")
         if recorded is not None and abs(recorded - sidecar.echo_time) > _EVEN * sidecar.echo_time:
-            note = f"TE is {sidecar.echo_time:g} s by {sidecar.name}, not {recorded:g} s as the file itself says."
+            note = f"TE is {sidecar.echo_time:g} s by {origin}, not {recorded:g} s as the file itself says."
             return sidecar.echo_time, (note,)
         return sidecar.echo_time, ()
     if recorded is not None and not ECHO_TIMES[0] <= recorded <= ECHO_TIMES[1]:

@@ -6,25 +6,35 @@ from pathlib import Path
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.progress import Progress, no_progress, part_of
+from stunet_perfusion.reading.folder_series import find_series
 from stunet_perfusion.reading.formats import open_recording
-from stunet_perfusion.reading.sidecar import read_sidecar
+from stunet_perfusion.reading.recording import Recording
+from stunet_perfusion.reading.sidecar import Sidecar, read_sidecar, read_sidecar_of_volumes
 from stunet_perfusion.reading.timing import decide_echo_time, decide_times
+from stunet_perfusion.reading.volume_files import open_volumes
 from stunet_perfusion.series import DscSeries, check_series
+
+#: Share of the work that the headers of a folder are.
+_HEADERS = 0.3
 
 
 def read_series(
     path: str | Path,
     *,
+    which: str | None = None,
     echo_time: float | None = None,
     frame_interval: float | None = None,
     progress: Progress = no_progress,
 ) -> DscSeries:
     """Read a DSC series.
 
-    What the user says overrules the JSON sidecar, and that the file. Peak memory is the series as float32 and about
+    What the user says overrules the JSON sidecars, and they the file. Peak memory is the series as float32 and about
     one frame or slice of it.
 
-    :param path: a 4-D NIfTI file, a `.nrrd` or `.seq.nrrd` sequence, or a folder of single-frame DICOM files
+    :param path: a 4-D NIfTI file; a `.nrrd` or `.seq.nrrd` sequence; a folder of DICOM files, mosaics or enhanced
+        objects, or one such object; a folder with volumes, one a frame; or a folder of a BIDS data set
+    :param which: which series of a folder, where it holds several: number, description or UID in DICOM, otherwise a
+        part of the file's name
     :param echo_time: seconds
     :param frame_interval: seconds; the frames are then evenly spaced from 0
     :raises InputError: anything that makes the series unusable, see also `check_series`
@@ -32,12 +42,25 @@ def read_series(
     path = Path(path)
     if path.name in ("", ".."):
         path = path.resolve()
-    recording = open_recording(path, part_of(progress, 0.0, 0.3 if path.is_dir() else 0.0))
+    if path.name.upper() == "DICOMDIR" and path.is_file():
+        path = path.absolute().parent
+    headers = _HEADERS if path.is_dir() else 0.0
+    path, recording, sidecar = _open(path, which, part_of(progress, 0.0, headers))
     if recording.frames == 1:
         raise InputError(path.name, "is a single volume, without frames", "give the 4-D dynamic series")
-    sidecar = read_sidecar(path)
     times, time_notes = decide_times(path.name, recording.frames, recording.times, sidecar, frame_interval)
     te, te_notes = decide_echo_time(recording.echo_time, sidecar, echo_time)
-    signal = recording.load(part_of(progress, 0.3 if path.is_dir() else 0.0, 1.0))
+    signal = recording.load(part_of(progress, headers, 1.0))
     notes = (*recording.notes, *time_notes, *te_notes)
     return check_series(DscSeries(signal, times, recording.grid, te, path.name, notes))
+
+
+def _open(path: Path, which: str | None, progress: Progress) -> tuple[Path, Recording, Sidecar]:
+    """What holds the series (a folder may hold it in one of its files), its header and its sidecar."""
+    found = find_series(path, which) if path.is_dir() else None
+    if found is None:
+        return path, open_recording(path, progress, which), read_sidecar(path)
+    if len(found.files) == 1:
+        return found.files[0], found.headers[0], read_sidecar(found.files[0])
+    recording = open_volumes(path.name, found.files, found.headers)
+    return path, recording, read_sidecar_of_volumes(path, found.files)
