@@ -12,6 +12,7 @@ from scipy.cluster.vq import kmeans2
 from stunet_perfusion.concentration import baseline_signal, concentration_curves
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.preparation import PreparedSeries
+from stunet_perfusion.progress import CheckCancelled, never_cancelled
 from stunet_perfusion.series import DscSeries
 
 #: Criteria of Mouridsen et al., Magn Reson Med 55:524, 2006.
@@ -49,7 +50,13 @@ class ArterialInput:
     voxels: np.ndarray | None = None
 
 
-def automatic_aif(prepared: PreparedSeries, baseline_frames: int | None = None, *, seed: int = 0) -> ArterialInput:
+def automatic_aif(
+    prepared: PreparedSeries,
+    baseline_frames: int | None = None,
+    *,
+    seed: int = 0,
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> ArterialInput:
     """Find the AIF by cluster analysis (Mouridsen et al., Magn Reson Med 55:524, 2006).
 
     Of the brain's voxels those stay whose area under the concentration curve is at or above the 90th percentile and
@@ -64,13 +71,13 @@ def automatic_aif(prepared: PreparedSeries, baseline_frames: int | None = None, 
     """
     baseline_frames = prepared.bolus.arrival if baseline_frames is None else baseline_frames
     series = prepared.series
-    candidates = _at_most(MOST_CANDIDATES, _candidates(prepared, baseline_frames), seed)
+    candidates = _at_most(MOST_CANDIDATES, _candidates(prepared, baseline_frames, check_cancelled), seed)
     curves = _curves_of(candidates, series, baseline_frames)
     weights = np.gradient(series.times)
     unit = curves / (weights @ curves)
     arterial = np.arange(unit.shape[1])
     for _ in range(ROUNDS):
-        arterial = arterial[_earliest_cluster(unit[:, arterial].T, series.times, weights, seed)]
+        arterial = arterial[_earliest_cluster(unit[:, arterial].T, series.times, weights, seed, check_cancelled)]
     voxels = np.zeros(series.grid.shape, dtype=bool)
     voxels.flat[np.flatnonzero(candidates)[arterial]] = True
     curve = curves[:, arterial].mean(axis=1, dtype=np.float64)
@@ -193,7 +200,7 @@ def _checked_curve(curve: np.ndarray, subject: str, arrival: int) -> np.ndarray:
     return curve
 
 
-def _candidates(prepared: PreparedSeries, baseline_frames: int) -> np.ndarray:
+def _candidates(prepared: PreparedSeries, baseline_frames: int, check_cancelled: CheckCancelled) -> np.ndarray:
     """(Z, Y, X) bool: brain voxels with a large area under a regular curve.
 
     Both percentiles are those of all voxels of the brain. Among the voxels of large area alone, arteries would be
@@ -204,6 +211,7 @@ def _candidates(prepared: PreparedSeries, baseline_frames: int) -> np.ndarray:
     areas = np.full(series.grid.shape, -np.inf, dtype=np.float32)
     irregularities = np.full(series.grid.shape, np.inf, dtype=np.float32)
     for z in np.flatnonzero(brain.any(axis=(1, 2))):
+        check_cancelled()
         signal = series.signal[:, z][:, brain[z]]
         curves = concentration_curves(signal, baseline_frames, series.echo_time)
         area = weights @ curves
@@ -252,7 +260,9 @@ def _curves_of(chosen: np.ndarray, series: DscSeries, baseline_frames: int) -> n
     return np.concatenate(curves, axis=1)
 
 
-def _earliest_cluster(unit: np.ndarray, times: np.ndarray, weights: np.ndarray, seed: int) -> np.ndarray:
+def _earliest_cluster(
+    unit: np.ndarray, times: np.ndarray, weights: np.ndarray, seed: int, check_cancelled: CheckCancelled
+) -> np.ndarray:
     """Indices of the curves in the cluster whose mean curve has the lowest first moment.
 
     :param unit: (n, T) curves of unit area
@@ -261,7 +271,7 @@ def _earliest_cluster(unit: np.ndarray, times: np.ndarray, weights: np.ndarray, 
     clusters = min(CLUSTERS, distinct, max(len(unit) // FEWEST_VOXELS, 1))
     if clusters < 2:
         return np.arange(len(unit))
-    labels = _best_clustering(unit.astype(np.float64), clusters, seed)
+    labels = _best_clustering(unit.astype(np.float64), clusters, seed, check_cancelled)
     sizes = np.bincount(labels, minlength=clusters)
     fewest = FEWEST_VOXELS if (sizes >= FEWEST_VOXELS).any() else 1
     moments = np.full(clusters, np.inf)
@@ -270,11 +280,12 @@ def _earliest_cluster(unit: np.ndarray, times: np.ndarray, weights: np.ndarray, 
     return np.flatnonzero(labels == np.argmin(moments))
 
 
-def _best_clustering(points: np.ndarray, clusters: int, seed: int) -> np.ndarray:
+def _best_clustering(points: np.ndarray, clusters: int, seed: int, check_cancelled: CheckCancelled) -> np.ndarray:
     """(n,) labels of the k-means clustering with the smallest sum of squares among several starts."""
     generator = np.random.default_rng(seed)
     best, smallest = np.zeros(len(points), dtype=int), np.inf
     for _ in range(_STARTS):
+        check_cancelled()
         with warnings.catch_warnings():
             # A cluster that loses its last curve stays empty, and is passed over later.
             warnings.filterwarnings("ignore", message="One of the clusters is empty")

@@ -14,7 +14,7 @@ low-dose scan would.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -52,10 +52,16 @@ def simulate_slice(
         return signal.astype(np.float32, copy=True)
     signal = np.asarray(signal, dtype=np.float32)
     if method == "equation1":
-        result = _equation1(signal, baseline_signal(signal, baseline_frames), dose, window)
-    else:
-        result = _noise_matched(signal, baseline_frames, dose, generator)
-    return np.maximum(result, 0, out=result)
+        average = moving_average(signal, window)
+        return lower_by_equation1(signal, average, baseline_signal(signal, baseline_frames), dose)
+    baseline = NoisyBaseline.of(signal, baseline_frames)
+    result = np.empty_like(signal)
+    # One frame stays in a processor's cache through all the steps; a slice does not.
+    for frame in range(len(signal)):
+        one = slice(frame, frame + 1)
+        noise = generator.standard_normal(signal[one].shape, dtype=np.float32)
+        result[one] = lower_with_noise(signal[one], baseline, dose, noise)
+    return result
 
 
 def simulate_dose(
@@ -109,12 +115,19 @@ def check_dose(dose: float, method: str, window: int = 5) -> None:
         raise InputError("window", f"{window} frames have no middle one", "give an odd number, for example 5")
 
 
-def _equation1(signal: np.ndarray, baseline: np.ndarray, dose: float, window: int) -> np.ndarray:
-    result = moving_average(signal, window)
-    result -= baseline
-    result *= np.float32(dose - 1)
-    result += signal
-    return result
+def lower_by_equation1(signal: np.ndarray, average: np.ndarray, baseline: np.ndarray, dose: float) -> np.ndarray:
+    """Equation 1 for any frames.
+
+    :param signal: (..., Y, X) float32, one frame or several
+    :param average: of the same shape, Sbar at these frames; it is overwritten
+    :param baseline: (Y, X) S(0)
+    :param dose: in (0, 1)
+    :returns: the signal at the lower dose, in the memory of `average`
+    """
+    average -= baseline
+    average *= np.float32(dose - 1)
+    average += signal
+    return np.maximum(average, 0, out=average)
 
 
 def moving_average(signal: np.ndarray, window: int) -> np.ndarray:
@@ -127,37 +140,74 @@ def moving_average(signal: np.ndarray, window: int) -> np.ndarray:
     :param window: odd
     :returns: (T, ...) of the signal's type
     """
-    frames = len(signal)
-    half = min(window // 2, (frames - 1) // 2)
     result = np.empty_like(signal)
-    middle = result[half : frames - half]
-    np.copyto(middle, signal[: frames - 2 * half])
-    for shift in range(1, 2 * half + 1):
-        middle += signal[shift : frames - 2 * half + shift]
-    middle *= np.float32(1 / (2 * half + 1))
-    for edge in range(half):
-        result[edge] = signal[: 2 * edge + 1].mean(axis=0)
-        result[frames - 1 - edge] = signal[frames - 2 * edge - 1 :].mean(axis=0)
+    for frame in range(len(signal)):
+        result[frame] = centered_mean(signal, frame, window)
     return result
 
 
-def _noise_matched(signal: np.ndarray, baseline_frames: int, dose: float, generator: np.random.Generator) -> np.ndarray:
-    if baseline_frames < 2:
-        raise InputError(
-            "baseline", f"{baseline_frames} frame tells nothing about the noise", "use 2 or more baseline frames"
-        )
-    baseline = baseline_signal(signal, baseline_frames)
-    variance = signal[:baseline_frames].var(axis=0, ddof=1)
-    # Without a baseline there is no relative drop to scale: such voxels stay as they are. Where the signal itself
-    # is gone, so is the simulated one.
-    usable = baseline > 0
+def centered_mean(signal: np.ndarray, frame: int, window: int) -> np.ndarray:
+    """`moving_average` at one frame: (...) of the signal's type."""
+    frames = len(signal)
+    half = min(window // 2, (frames - 1) // 2)
+    edge = min(frame, frames - 1 - frame)
+    if edge < half:
+        return signal[frame - edge : frame + edge + 1].mean(axis=0)
+    total = signal[frame - half].copy()
+    for other in range(frame - half + 1, frame + half + 1):
+        total += signal[other]
+    total *= np.float32(1 / (2 * half + 1))
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyBaseline:
+    """What `noise-matched` needs to know of the frames before the bolus. All are (Y, X).
+
+    :param log_mean: logarithm of S0
+    :param variance: of the signal over the baseline frames
+    :param usable: bool, where S0 is positive. Without a baseline there is no relative drop to scale.
+    """
+
+    log_mean: np.ndarray
+    variance: np.ndarray
+    usable: np.ndarray
+
+    @classmethod
+    def of(cls, signal: np.ndarray, baseline_frames: int) -> NoisyBaseline:
+        """From a signal (T, Y, X).
+
+        :raises InputError: a baseline too short to show its noise
+        """
+        if baseline_frames < 2:
+            raise InputError(
+                "baseline", f"{baseline_frames} frame tells nothing about the noise", "use 2 or more baseline frames"
+            )
+        mean = baseline_signal(signal, baseline_frames)
+        variance = signal[:baseline_frames].var(axis=0, ddof=1)
+        return cls(np.log(np.maximum(mean, np.finfo(np.float32).tiny)), variance, mean > 0)
+
+    def at(self, row: int, column: int) -> NoisyBaseline:
+        """That of one voxel."""
+        return NoisyBaseline(self.log_mean[row, column], self.variance[row, column], self.usable[row, column])
+
+
+def lower_with_noise(signal: np.ndarray, baseline: NoisyBaseline, dose: float, noise: np.ndarray) -> np.ndarray:
+    """`noise-matched` for any frames.
+
+    Voxels without baseline stay as they are. Where the signal itself is gone, so is the simulated one.
+
+    :param signal: (..., Y, X) float32, one frame or several
+    :param baseline: of the voxels
+    :param dose: in (0, 1)
+    :param noise: of the same shape, standard normal; it is overwritten
+    """
     safe_signal = np.maximum(signal, np.finfo(np.float32).tiny)
     # S0 (S/S0)^d as exp(ln S0 + d (ln S - ln S0)), whose steps cannot overflow
-    log_baseline = np.log(np.maximum(baseline, np.finfo(np.float32).tiny))
     result = np.log(safe_signal)
-    result -= log_baseline
+    result -= baseline.log_mean
     result *= np.float32(dose)
-    result += log_baseline
+    result += baseline.log_mean
     np.exp(result, out=result)
     # 1 - g^2 where g < 1, with g = d (S/S0)^(d-1) = d S_d / S
     with np.errstate(over="ignore"):
@@ -166,10 +216,10 @@ def _noise_matched(signal: np.ndarray, baseline_frames: int, dose: float, genera
     np.minimum(damping, 1, out=damping)
     np.square(damping, out=damping)
     np.subtract(1, damping, out=damping)
-    damping *= variance
+    damping *= baseline.variance
     np.sqrt(damping, out=damping)
-    noise = generator.standard_normal(signal.shape, dtype=np.float32)
     noise *= damping
     result += noise
-    result[(signal <= 0) & usable] = 0
-    return np.where(usable, result, signal)
+    result[(signal <= 0) & baseline.usable] = 0
+    result = np.where(baseline.usable, result, signal)
+    return np.maximum(result, 0, out=result)

@@ -67,7 +67,11 @@ def l2(values: np.ndarray, reference: np.ndarray, where: np.ndarray) -> float:
 
 
 def ssim(
-    values: np.ndarray, reference: np.ndarray, where: np.ndarray, value_range: float = STANDARDIZED_RANGE
+    values: np.ndarray,
+    reference: np.ndarray,
+    where: np.ndarray,
+    value_range: float = STANDARDIZED_RANGE,
+    averaged_over: np.ndarray | None = None,
 ) -> float:
     """Structural similarity (Wang 2004): 11 x 11 Gaussian window, sigma 1.5, K 0.01 and 0.03.
 
@@ -80,10 +84,13 @@ def ssim(
     :param reference: (Z, Y, X)
     :param where: (Z, Y, X) bool
     :param value_range: L of the paper, largest minus smallest value that is possible
+    :param averaged_over: (Z, Y, X) bool, a part of `where` whose pixels alone are averaged; windows see all of `where`
     :returns: 1 for identical maps, lower otherwise; can be negative
     :raises InputError: slices smaller than the window
     """
+    counted = where if averaged_over is None else averaged_over
     _check_shapes(values, reference, where)
+    _check_shapes(values, reference, counted)
     if min(values.shape[1:]) < SSIM_WINDOW:
         rows, columns = values.shape[1:]
         raise InputError(
@@ -92,7 +99,7 @@ def ssim(
             "give maps with larger slices",
         )
     total = 0.0
-    for z in np.flatnonzero(where.any(axis=(1, 2))):
+    for z in np.flatnonzero(counted.any(axis=(1, 2))):
         _, similarity = structural_similarity(
             np.where(where[z], reference[z], 0).astype(np.float64),
             np.where(where[z], values[z], 0).astype(np.float64),
@@ -104,8 +111,8 @@ def ssim(
             K2=SSIM_K2,
             full=True,
         )
-        total += float(similarity[where[z]].sum())
-    return total / int(where.sum())
+        total += float(similarity[counted[z]].sum())
+    return total / int(counted.sum())
 
 
 def concordance(values: np.ndarray, reference: np.ndarray, where: np.ndarray) -> float:
@@ -190,9 +197,10 @@ def compare_maps(
     :param value_range: of SSIM; by default 10 on standardized maps, else from the reference's lowest to highest value
         in the mask
     :param names: what errors call the two maps
-    :returns: `l1`, `l2`, `ssim` with its `ssim_range`, and with a tumor `tumor_l1`, `tumor_l2` (standardized where
-        asked for); `pearson`, `concordance`, `nrmse`, `bias`, `limit_low`, `limit_high` of the maps as they are; with
-        tumor and NAWM `nrcbv`, `nrcbv_reference` and `nrcbv_error` (map minus reference), of the maps as they are
+    :returns: `l1`, `l2`, `ssim` with its `ssim_range`, and with a tumor `tumor_l1`, `tumor_l2`, `tumor_ssim`
+        (standardized where asked for); `pearson`, `concordance`, `nrmse`, `bias`, `limit_low`, `limit_high` of the maps
+        as they are; with tumor and NAWM `nrcbv`, `nrcbv_reference` and `nrcbv_error` (map minus reference), of the maps
+        as they are
     :raises InputError: an empty mask, voxels that are not numbers, or a map that is constant in the mask
     """
     regions = {"mask": mask, "tumor mask": tumor, "white-matter mask": nawm}
@@ -208,6 +216,7 @@ def compare_maps(
     scores["ssim_range"] = float(value_range)
     if tumor is not None:
         scores |= {"tumor_l1": l1(*scored, tumor), "tumor_l2": l2(*scored, tumor)}
+        scores["tumor_ssim"] = ssim(*scored, mask | tumor, value_range, averaged_over=tumor)
     agreement = bland_altman(values, reference, mask)
     scores |= {
         "pearson": pearson(values, reference, mask),

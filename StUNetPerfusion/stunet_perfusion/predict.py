@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import torch
 
 from stunet_perfusion.aif import ArterialInput, automatic_aif
 from stunet_perfusion.checkpoint import Checkpoint
+from stunet_perfusion.devices import naming_exhausted_memory
 from stunet_perfusion.dose import Method, simulate_dose
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.layout import use_channels_last
 from stunet_perfusion.preparation import PreparedSeries, prepare
@@ -108,7 +108,8 @@ def predict_standardized(
     """
     expected = checkpoint.info.input
     plan = plan_standardization(prepared, expected.frames, expected.size)
-    network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
+    with naming_exhausted_memory(device):
+        network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
     shape = prepared.brain.shape
     mean, spread = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     with_brain = np.flatnonzero(prepared.brain.any(axis=(1, 2)))
@@ -116,13 +117,10 @@ def predict_standardized(
         progress(done / len(with_brain), f"Predicting slice {z + 1} of {shape[0]}")
         frames = standardize_slice(plan, prepared.series.signal[:, z])
         rule = checkpoint.info.strip
-        try:
+        with naming_exhausted_memory(device, batch):
             average = predict_slice(
                 network, frames, rule, stride, batch=batch, device=device, check_cancelled=check_cancelled
             )
-        except torch.OutOfMemoryError:
-            fact = f"has not enough memory for {batch} strips at a time"
-            raise InputError(f"device {device}", fact, "choose the CPU") from None
         mean[z] = out_of_box(plan.box, average.mean, shape[1:])
         spread[z] = out_of_box(plan.box, average.spread, shape[1:])
     progress(1.0, "Predicted")
@@ -142,8 +140,19 @@ def to_blood_volume(prepared: PreparedSeries, predicted: StripAverage, closed_fo
     """
     brain = prepared.brain
     network_scale = cbv_scale(predicted.mean, brain)
-    z_scores = (predicted.mean - network_scale.mean) / network_scale.sd
-    scale = recover_scale(z_scores, closed_form, brain)
+    scale = recover_scale(_z_scores(predicted, network_scale), closed_form, brain)
+    return map_at_scale(brain, predicted, network_scale, scale)
+
+
+def map_at_scale(brain: np.ndarray, predicted: StripAverage, network_scale: CbvScale, scale: CbvScale) -> CbvMap:
+    """What a network said, given mean 0 and SD 1 over the brain, and from there a physical scale.
+
+    :param brain: (Z, Y, X) bool
+    :param predicted: what the network said, and its spread, (Z, Y, X)
+    :param network_scale: mean and SD of that over the brain
+    :param scale: from z-scores to blood volume
+    """
+    z_scores = _z_scores(predicted, network_scale)
     nothing = np.float32(0)
     return CbvMap(
         cbv=np.where(brain, scale.to_blood_volume(z_scores), nothing),
@@ -152,6 +161,10 @@ def to_blood_volume(prepared: PreparedSeries, predicted: StripAverage, closed_fo
         scale=scale,
         network_scale=network_scale,
     )
+
+
+def _z_scores(predicted: StripAverage, network_scale: CbvScale) -> np.ndarray:
+    return (predicted.mean - network_scale.mean) / network_scale.sd
 
 
 def predict_case(
@@ -166,15 +179,34 @@ def predict_case(
     """A series in, its CBV map out. **The series is consumed**: its signal is overwritten by that of the lower dose,
     because a clinical series is too large to hold twice.
 
-    The arterial input is found in the series at the wanted dose, as it would be in a real low-dose scan; the frames,
-    the brain and the bolus are found at full dose.
+    The frames, the brain and the bolus are found at full dose.
 
     :param series: checked, at full dose
     :param mask: (Z, Y, X) bool brain mask, or None to find the brain
-    :raises InputError: as `prepare`, `simulate_dose`, `automatic_aif` and `predict_standardized`
+    :raises InputError: as `prepare` and `predict_prepared`
     """
     progress(0.0, "Looking at the series")
     prepared = prepare(series, mask=mask, drop_frames=settings.drop_frames)
+    return predict_prepared(prepared, checkpoint, settings, progress=progress, check_cancelled=check_cancelled)
+
+
+def predict_prepared(
+    prepared: PreparedSeries,
+    checkpoint: Checkpoint,
+    settings: PredictionSettings,
+    *,
+    find_aif: Callable[[PreparedSeries], ArterialInput] = automatic_aif,
+    progress: Progress = no_progress,
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> PredictedCase:
+    """`predict_case` for a series that is prepared already, and is **consumed** as well.
+
+    The arterial input is found in the series at the wanted dose, as it would be in a real low-dose scan.
+
+    :param prepared: at full dose
+    :param find_aif: finds the arterial input in the series at the wanted dose
+    :raises InputError: as `simulate_dose`, `automatic_aif` and `predict_standardized`
+    """
     lowered = simulate_dose(
         prepared.series,
         prepared.bolus.arrival,
@@ -187,7 +219,7 @@ def predict_case(
     prepared = replace(prepared, series=lowered)
     check_cancelled()
     progress(0.05, "Finding the arterial input")
-    aif = automatic_aif(prepared)
+    aif = find_aif(prepared)
     check_cancelled()
     closed_form = first_pass_cbv(prepared.series, prepared.bolus, aif.curve, part_of(progress, 0.07, 0.1))
     predicted = predict_standardized(
@@ -200,21 +232,3 @@ def predict_case(
         check_cancelled=check_cancelled,
     )
     return PredictedCase(prepared, aif, closed_form, to_blood_volume(prepared, predicted, closed_form))
-
-
-def choose_device(name: str = "auto") -> str:
-    """The device to compute on.
-
-    :param name: `auto` takes the first GPU, else Apple's, else the CPU; anything else is taken as torch names it
-    :raises InputError: a device that is not there
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return "cuda:0"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError("--device", f"'{name}' cannot be used ({reason})", "use --device cpu") from None
-    return name

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
-from stunet_perfusion.reference.processes import compute_in_parts, processors
+from stunet_perfusion.processors import processors
+from stunet_perfusion.reference.processes import compute_in_parts
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems compute in one process")
 
@@ -73,3 +76,40 @@ def test_error_in_the_parent_leaves_no_child_behind():
         compute_in_parts(fail_in_parent, 100, 10, 2)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+@linux_only
+def test_children_leave_when_their_parent_is_killed(tmp_path):
+    """Each part takes a moment, all of them minutes; who reads the results is gone after the first."""
+    code = """
+import os, sys, time
+from pathlib import Path
+from stunet_perfusion.reference.processes import compute_in_parts
+def slow(part):
+    Path(sys.argv[1], str(os.getpid())).touch()
+    time.sleep(0.02)
+    return 0.0
+compute_in_parts(slow, 30000, 1, 3)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    while len(list(tmp_path.iterdir())) < 3:
+        assert parent.poll() is None
+        time.sleep(0.01)
+    parent.kill()
+    parent.wait()
+    children = {int(path.name) for path in tmp_path.iterdir()} - {parent.pid}
+    assert len(children) == 2
+    for child in children:
+        patience = time.monotonic() + 60
+        while _is_running(child):
+            assert time.monotonic() < patience, "a child outlives its parent"
+            time.sleep(0.01)
+
+
+def _is_running(process: int) -> bool:
+    """Whether a process exists and has not ended; one that nobody waited for yet is a zombie."""
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -17,13 +17,15 @@ import numpy as np
 import scipy.fft
 from scipy.linalg.blas import sgemm
 
+from stunet_perfusion.processors import processors
+from stunet_perfusion.progress import CheckCancelled, never_cancelled
 from stunet_perfusion.reference.circulant import (
     LARGEST_OSCILLATION_INDEX,
     aif_spectrum,
     is_negligible,
     padded_length,
 )
-from stunet_perfusion.reference.processes import compute_in_parts, processors
+from stunet_perfusion.reference.processes import compute_in_parts
 
 #: Samples of residue functions that are worked on together: 1.5 MB with their differences, which stays in a
 #: processor's own cache. Products of this size are also the largest that OpenBLAS does not spread over threads: these
@@ -65,7 +67,11 @@ class _System:
 
 
 def oscillation_index_cbf(
-    concentration: np.ndarray, aif: np.ndarray, frame_interval: float, workers: int | None = None
+    concentration: np.ndarray,
+    aif: np.ndarray,
+    frame_interval: float,
+    workers: int | None = None,
+    check_cancelled: CheckCancelled = never_cancelled,
 ) -> np.ndarray:
     """CBF by deconvolution: the signed maximum of the residue function, truncated until it oscillates little enough.
 
@@ -79,6 +85,7 @@ def oscillation_index_cbf(
     system = _system(aif, frame_interval)
 
     def deconvolve(part: slice) -> np.ndarray:
+        check_cancelled()
         with np.errstate(invalid="ignore", over="ignore"):
             spectra = _residue_spectra(concentration[:, part], system)
             return _quiet_maximum(spectra, system, _first_level_in_doubt(spectra, system))

@@ -105,7 +105,7 @@ def reference_maps(
         progress(slab.start / shape[0], f"Deconvolving {_name(slab, shape[0])}")
         curves, inside = concentration_curves(series.signal[:, slab], baseline_frames, series.echo_time), mask[slab]
         cbv[slab] = blood_volume(curves, aif)
-        flow = oscillation_index_cbf(curves[:, inside], aif, series.frame_interval, workers)
+        flow = oscillation_index_cbf(curves[:, inside], aif, series.frame_interval, workers, check_cancelled)
         cbf[slab][inside] = _finite(flow)
     return ReferenceMaps(cbv, cbf, transit_time(cbv, cbf))
 

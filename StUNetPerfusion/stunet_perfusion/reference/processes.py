@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import mmap
 import os
+import signal
 import sys
 from collections.abc import Callable
 
 import numpy as np
 
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from stunet_perfusion.processors import processors
 
 
 def compute_in_parts(
@@ -41,11 +39,12 @@ def compute_in_parts(
     shares = [parts[number::workers] for number in range(workers)]
     result = np.frombuffer(mmap.mmap(-1, 8 * size), dtype=np.float64)
     children: dict[int, list[slice]] = {}
+    parent = os.getpid()
     try:
         for share in shares[1:]:
             child = os.fork()
             if not child:
-                _compute_and_leave(compute, share, result)
+                _compute_and_leave(compute, share, result, parent)
             children[child] = share
     except OSError:
         pass  # No more processes: their shares are left to the parent.
@@ -53,6 +52,11 @@ def compute_in_parts(
         for share in (shares[0], *shares[1 + len(children) :]):
             for part in share:
                 result[part] = compute(part)
+    except BaseException:
+        # Nobody wants the rest any more.
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        raise
     finally:
         failed = [child for child in children if os.waitpid(child, 0)[1] != 0]
     for child in failed:
@@ -61,12 +65,20 @@ def compute_in_parts(
     return result
 
 
-def _compute_and_leave(compute: Callable[[slice], np.ndarray], parts: list[slice], result: np.ndarray) -> None:
-    """What a child does: no cleaning up, no flushing, since all of that belongs to its parent."""
+def _compute_and_leave(
+    compute: Callable[[slice], np.ndarray], parts: list[slice], result: np.ndarray, parent: int
+) -> None:
+    """What a child does: no cleaning up, no flushing, since all of that belongs to its parent.
+
+    It leaves early when its parent is gone, killed for example, for then nobody reads what it computes.
+    """
     status = 1
     try:
         for part in parts:
+            if os.getppid() != parent:
+                break
             result[part] = compute(part)
-        status = 0
+        else:
+            status = 0
     finally:
         os._exit(status)

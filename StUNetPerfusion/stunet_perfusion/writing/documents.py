@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stunet_perfusion.reading.sidecar import sidecar_path
-from stunet_perfusion.series import DscSeries
-from stunet_perfusion.writing.staged import staged_file
+from stunet_perfusion.series import DscSeries, is_evenly_spaced
+from stunet_perfusion.staged import staged_file
 
 
 def write_json(path: str | Path, document: dict[str, Any]) -> None:
@@ -34,9 +32,3 @@ def write_sidecar(path: str | Path, series: DscSeries) -> None:
     else:
         document["VolumeTiming"] = [round(float(time), 9) for time in series.times]
     write_json(sidecar_path(Path(path)), document)
-
-
-def is_evenly_spaced(times: np.ndarray) -> bool:
-    """Whether all steps in time are the same to a microsecond."""
-    steps = np.diff(times)
-    return bool(np.abs(steps - np.median(steps)).max(initial=0) < 1e-6)

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from stunet_perfusion.errors import OutputError, StUNetPerfusionError
 
+#: What the hidden folders begin with. One that is left was that of a process that was killed.
+STAGE_PREFIX = ".stunet-perfusion-"
+
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space, or choose another folder"),
     errno.EDQUOT: ("the disk quota is used up", "free some space, or choose another folder"),
@@ -43,7 +46,7 @@ def _staged(folder: Path, target: Path) -> Iterator[Path]:
     made = _make_folder(folder)
     try:
         with _writing_to(target):
-            stage = Path(tempfile.mkdtemp(prefix=".stunet-perfusion-", dir=folder))
+            stage = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=folder))
         try:
             with _naming_final_places(stage, folder), _writing_to(target, within=folder):
                 yield stage

@@ -1,0 +1,148 @@
+"""The lower dose while somebody drags a slider: single frames and curves, as soon as they are looked at.
+
+Everything here equals `dose.simulate_slice` with the generator of the slice, `np.random.default_rng([seed, z])`, bit
+for bit. What does not depend on the dose, the baseline and the noise, is kept for the slices looked at last.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+
+from stunet_perfusion.concentration import baseline_signal
+from stunet_perfusion.dose import (
+    Method,
+    NoisyBaseline,
+    centered_mean,
+    check_dose,
+    lower_by_equation1,
+    lower_with_noise,
+    moving_average,
+)
+from stunet_perfusion.preparation import PreparedSeries
+
+#: Frames of equation 1's moving average, as `simulate_slice` takes them by default.
+WINDOW = 5
+
+#: Slices whose noise is kept, 17 MB for 256 x 256 x 64: those of a few views and their neighbors.
+_SLICES_KEPT = 4
+
+
+class DosePreview:
+    """A series whose lower doses are looked at.
+
+    :param prepared: steady frames only, at full dose; only read
+    """
+
+    def __init__(self, prepared: PreparedSeries) -> None:
+        self._signal = prepared.series.signal
+        self._baseline_frames = prepared.bolus.arrival
+        self._slices: OrderedDict[int, _Slice] = OrderedDict()
+
+    def frame(self, z: int, frame: int, dose: float, method: Method, seed: int = 0) -> np.ndarray:
+        """One frame of one slice.
+
+        :param z: number of the slice
+        :param frame: number of the frame in the prepared series
+        :param dose: share of the dose that is kept, in (0, 1]
+        :param method: "equation1" or "noise-matched"
+        :param seed: of the noise
+        :returns: (Y, X) float32
+        :raises InputError: as `simulate_slice`
+        """
+        check_dose(dose, method, WINDOW)
+        if dose == 1:
+            return self._signal[frame, z].astype(np.float32)
+        return self._slice(z).frame(frame, dose, method, seed)
+
+    def slice(self, z: int, dose: float, method: Method, seed: int = 0) -> np.ndarray:
+        """All frames of one slice: (T, Y, X) float32. Parameters as of `frame`."""
+        result = np.empty((len(self._signal), *self._signal.shape[2:]), np.float32)
+        for frame in range(len(result)):
+            result[frame] = self.frame(z, frame, dose, method, seed)
+        return result
+
+    def voxel(self, z: int, row: int, column: int, dose: float, method: Method, seed: int = 0) -> np.ndarray:
+        """The whole curve of one voxel: (T,) float32. The other parameters are as of `frame`."""
+        check_dose(dose, method, WINDOW)
+        if dose == 1:
+            return self._signal[:, z, row, column].astype(np.float32)
+        return self._slice(z).voxel(row, column, dose, method, seed)
+
+    def _slice(self, z: int) -> _Slice:
+        if z not in self._slices:
+            self._slices[z] = _Slice(self._signal[:, z], z, self._baseline_frames)
+            if len(self._slices) > _SLICES_KEPT:
+                self._slices.popitem(last=False)
+        self._slices.move_to_end(z)
+        return self._slices[z]
+
+
+class _Slice:
+    """One slice with what was found out about it when it was needed first.
+
+    :param signal: (T, Y, X), steady frames only
+    :param z: number of the slice
+    :param baseline_frames: number of first frames without contrast
+    """
+
+    def __init__(self, signal: np.ndarray, z: int, baseline_frames: int) -> None:
+        self._signal = signal if signal.dtype == np.float32 else signal.astype(np.float32)
+        self._baseline_frames = baseline_frames
+        self._mean: np.ndarray | None = None
+        self._baseline: NoisyBaseline | None = None
+        self._noise = _Noise(signal.shape, z)
+
+    def frame(self, frame: int, dose: float, method: Method, seed: int) -> np.ndarray:
+        signal = self._signal[frame]
+        if method == "equation1":
+            average = centered_mean(self._signal, frame, WINDOW)
+            return lower_by_equation1(signal, average, self._baseline_mean(), dose)
+        noise = self._noise.until(frame, seed)[frame].copy()
+        return lower_with_noise(signal, self._noisy_baseline(), dose, noise)
+
+    def voxel(self, row: int, column: int, dose: float, method: Method, seed: int) -> np.ndarray:
+        signal = self._signal[:, row, column].copy()
+        if method == "equation1":
+            # Over so few frames numpy adds one after another in a curve as in a slice.
+            average = moving_average(signal, WINDOW)
+            return lower_by_equation1(signal, average, self._baseline_mean()[row, column], dose)
+        noise = self._noise.until(len(signal) - 1, seed)[:, row, column].copy()
+        return lower_with_noise(signal, self._noisy_baseline().at(row, column), dose, noise)
+
+    def _baseline_mean(self) -> np.ndarray:
+        """Taken over the whole slice for a single voxel as well: a mean of a curve alone is rounded differently."""
+        if self._mean is None:
+            self._mean = baseline_signal(self._signal, self._baseline_frames)
+        return self._mean
+
+    def _noisy_baseline(self) -> NoisyBaseline:
+        if self._baseline is None:
+            self._baseline = NoisyBaseline.of(self._signal, self._baseline_frames)
+        return self._baseline
+
+
+class _Noise:
+    """The noise of a slice, drawn frame by frame in the order in which `simulate_slice` draws it in one go.
+
+    :param shape: (T, Y, X)
+    :param z: number of the slice
+    """
+
+    def __init__(self, shape: tuple[int, ...], z: int) -> None:
+        self._shape = shape
+        self._z = z
+        self._seed: int | None = None
+
+    def until(self, frame: int, seed: int) -> np.ndarray:
+        """(T, Y, X) float32, of which the frames up to `frame` are drawn. Not to be changed."""
+        if seed != self._seed:
+            self._seed = seed
+            self._generator = np.random.default_rng([seed, self._z])
+            self._values = np.empty(self._shape, np.float32)
+            self._drawn = 0
+        while self._drawn <= frame:
+            self._generator.standard_normal(dtype=np.float32, out=self._values[self._drawn])
+            self._drawn += 1
+        return self._values

@@ -1,0 +1,144 @@
+"""Some slices of a case, soon: what is shown while somebody chooses a dose.
+
+A whole case finds its arterial input and the statistics of its signal in the whole low-dose series. A preview takes
+both from the full-dose series, where they were found before, and computes nothing but its own slices. What it
+shows is therefore slightly different from the slices of the whole case, and the same at full dose with all slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from stunet_perfusion.aif import ArterialInput
+from stunet_perfusion.checkpoint import CheckpointInfo
+from stunet_perfusion.concentration import concentration_curves
+from stunet_perfusion.devices import naming_exhausted_memory
+from stunet_perfusion.dose import Method, simulate_slice
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.networks import CbvNetwork
+from stunet_perfusion.predict import CbvMap, map_at_scale, to_blood_volume
+from stunet_perfusion.preparation import PreparedSeries
+from stunet_perfusion.progress import CheckCancelled, never_cancelled
+from stunet_perfusion.reference import first_pass_cbv
+from stunet_perfusion.series import Grid
+from stunet_perfusion.standardize import CbvScale, Standardization, cbv_scale, out_of_box, standardize_slice
+from stunet_perfusion.strips import StripAverage, predict_slice_progressively
+
+#: In fewer voxels of brain a prediction and the closed form of a slice may well not agree on where more blood is.
+FEWEST_VOXELS_FOR_A_SCALE = 300
+
+
+@dataclass(frozen=True, eq=False)
+class PreviewRound:
+    """All slices of a preview at one stage.
+
+    :param stage: "first" from few strips, "exact" from one at every row
+    :param map: of the slices only, (slices, Y, X)
+    :param closed_form: (slices, Y, X) CBV of the first pass, fraction
+    """
+
+    stage: Literal["first", "exact"]
+    map: CbvMap
+    closed_form: np.ndarray
+
+
+def slices_at_dose(
+    prepared: PreparedSeries, slices: Sequence[int], dose: float, method: Method, seed: int
+) -> PreparedSeries:
+    """Some slices of a series at a lower dose, the same voxels that `simulate_dose` gives.
+
+    :param prepared: at full dose; it is not changed
+    :param slices: from 0
+    :returns: a series of these slices alone
+    :raises InputError: a slice that is not there, or as `simulate_slice`
+    """
+    series = prepared.series
+    count = series.grid.shape[0]
+    if not slices or not all(0 <= z < count for z in slices):
+        fact = f"{list(slices)} are not all among the {count} slices"
+        raise InputError("slices", fact, f"give numbers from 0 to {count - 1}")
+    signal = np.empty((series.frames, len(slices), *series.grid.shape[1:]), np.float32)
+    for place, z in enumerate(slices):
+        generator = np.random.default_rng([seed, z])
+        signal[:, place] = simulate_slice(series.signal[:, z], prepared.bolus.arrival, dose, method, generator)
+    # Where the slices are in the patient does not matter here, only how large their pixels are.
+    grid = Grid((len(slices), *series.grid.shape[1:]), series.grid.ijk_to_ras)
+    return replace(prepared, series=replace(series, signal=signal, grid=grid), brain=prepared.brain[list(slices)])
+
+
+def aif_at_dose(prepared: PreparedSeries, aif: ArterialInput, dose: float, method: Method, seed: int) -> ArterialInput:
+    """The arterial input of the same voxels at a lower dose.
+
+    Its noise is drawn for these voxels alone; it is not that of the same voxels in `simulate_dose`.
+
+    :param prepared: at full dose
+    :param aif: at full dose
+    :raises InputError: as `simulate_slice`
+    """
+    if dose == 1:
+        return aif
+    series = prepared.series
+    touched = np.flatnonzero(aif.voxels.any(axis=(1, 2)))
+    signal = np.concatenate([series.signal[:, z][:, aif.voxels[z]] for z in touched], axis=1)
+    generator = np.random.default_rng([seed, len(aif.voxels)])
+    lowered = simulate_slice(signal, prepared.bolus.arrival, dose, method, generator)
+    curves = concentration_curves(lowered, prepared.bolus.arrival, series.echo_time)
+    return replace(aif, curve=curves.mean(axis=1, dtype=np.float64))
+
+
+def preview_slices(
+    lowered: PreparedSeries,
+    network: CbvNetwork,
+    info: CheckpointInfo,
+    plan: Standardization,
+    aif_curve: np.ndarray,
+    *,
+    batch: int = 8,
+    device: str = "cpu",
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> Iterator[PreviewRound]:
+    """Predict slices twice, first from few strips.
+
+    :param lowered: the slices alone, as `slices_at_dose` makes them
+    :param network: of the checkpoint, folded, on `device`
+    :param info: of the checkpoint
+    :param plan: of the whole series
+    :param aif_curve: (T,) at the dose of the slices
+    :param batch: strips at a time
+    :returns: two rounds; the second is computed only when it is asked for
+    :raises InputError: as `predict_slice` and `to_blood_volume`, or a device without enough memory
+    """
+    closed_form = first_pass_cbv(lowered.series, lowered.bolus, aif_curve)
+    averages = {}
+    for place in np.flatnonzero(lowered.brain.any(axis=(1, 2))):
+        frames = standardize_slice(plan, lowered.series.signal[:, place])
+        averages[place] = predict_slice_progressively(
+            network, frames, info.strip, batch=batch, device=device, check_cancelled=check_cancelled
+        )
+    shape = lowered.brain.shape
+    for stage in ("first", "exact"):
+        mean, spread = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        for place, rounds in averages.items():
+            with naming_exhausted_memory(device, batch):
+                average = next(rounds)
+            mean[place] = out_of_box(plan.box, average.mean, shape[1:])
+            spread[place] = out_of_box(plan.box, average.spread, shape[1:])
+        yield PreviewRound(stage, _blood_volume(lowered, StripAverage(mean, spread), closed_form), closed_form)
+
+
+def _blood_volume(lowered: PreparedSeries, predicted: StripAverage, closed_form: np.ndarray) -> CbvMap:
+    """`to_blood_volume`, which with hardly any brain falls back on the closed form's own mean and spread."""
+    brain = lowered.brain
+    try:
+        return to_blood_volume(lowered, predicted, closed_form)
+    except InputError:
+        if np.count_nonzero(brain) >= FEWEST_VOXELS_FOR_A_SCALE:
+            raise
+    if brain.any() and np.ptp(predicted.mean[brain]) > 0 and np.ptp(closed_form[brain]) > 0:
+        return map_at_scale(brain, predicted, cbv_scale(predicted.mean, brain), cbv_scale(closed_form, brain))
+    nothing = np.zeros_like(predicted.mean)
+    return CbvMap(nothing, nothing, nothing, CbvScale(0.0, 1.0), CbvScale(0.0, 1.0))

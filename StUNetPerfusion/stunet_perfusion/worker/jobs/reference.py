@@ -1,0 +1,48 @@
+"""The reference maps of a series, at any dose."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from stunet_perfusion.progress import part_of
+from stunet_perfusion.reference.case import ReferenceSettings, describe_reference, reference_case
+from stunet_perfusion.worker.arterial_input import AifFinder, describe_aif
+from stunet_perfusion.worker.computing import thread_count
+from stunet_perfusion.worker.job import Job
+from stunet_perfusion.worker.lowering import lowered_series
+from stunet_perfusion.worker.protocol import Reference
+from stunet_perfusion.worker.session import Session
+
+
+def run(request: Reference, job: Job, session: Session) -> dict[str, Any]:
+    """Compute the maps of the series, or of a low-dose copy of it."""
+    started = time.monotonic()
+    opened = session.series(request.series)
+    workers = thread_count(request.threads)
+    find_aif = AifFinder(request.aif, opened.facts.brain.shape, session.folder, job.check_cancelled)
+    prepared = lowered_series(opened, request.dose, request.method, request.seed, part_of(job.progress, 0.0, 0.1))
+    settings = ReferenceSettings(request.baseline, request.absolute, request.leakage_correction)
+    case = reference_case(
+        prepared,
+        settings,
+        find_aif=find_aif,
+        workers=workers,
+        progress=part_of(job.progress, 0.1, 0.99),
+        check_cancelled=job.check_cancelled,
+    )
+    files = job.save(**case.maps, aif_voxels=case.aif.voxels)
+    maps = {name: {"file": files[name], "unit": case.units[name]} for name in case.maps}
+    report = describe_reference(case, settings) | {
+        "input": opened.name,
+        "dose": request.dose,
+        "method": request.method,
+        "seed": request.seed,
+        "use": "Research use only: not for diagnosis.",
+    }
+    return {
+        "maps": maps,
+        "aif": describe_aif(case.aif, prepared) | {"voxels": files["aif_voxels"]},
+        "report": report,
+        "seconds": round(time.monotonic() - started, 1),
+    }
