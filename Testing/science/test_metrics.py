@@ -178,3 +178,21 @@ def test_what_cannot_be_scored_is_refused(change, sentence):
     reference = cbv_like(8)[0][:, : values.shape[1]]
     with pytest.raises(InputError, match=sentence):
         metrics.compare_maps(values, reference, changed_mask)
+
+
+def test_ssim_of_parts_adds_up_to_that_of_the_whole():
+    """A tumor's pixels are compared with windows that see the brain around it."""
+    cbv, mask = cbv_like(3)
+    other = cbv + np.where(np.arange(cbv.shape[2]) > cbv.shape[2] // 2, 0.02, 0).astype(np.float32)
+    tumor = np.zeros_like(mask)
+    tumor[1, 15:25, 15:30] = True
+    tumor &= mask
+    rest = mask & ~tumor
+
+    of_tumor, of_rest = (metrics.ssim(other, cbv, mask, 0.1, averaged_over=part) for part in (tumor, rest))
+
+    whole = metrics.ssim(other, cbv, mask, 0.1)
+    assert of_tumor * tumor.sum() + of_rest * rest.sum() == pytest.approx(whole * mask.sum(), rel=1e-9)
+    assert abs(of_tumor - of_rest) > 1e-3
+    scores = metrics.compare_maps(other, cbv, mask, tumor, standardize=False, value_range=0.1)
+    assert scores["tumor_ssim"] == pytest.approx(of_tumor, rel=1e-9)

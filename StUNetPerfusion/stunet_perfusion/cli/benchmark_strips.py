@@ -37,7 +37,7 @@ def benchmark_strips(
     """
     from stunet_perfusion.case_speed import measure_case
     from stunet_perfusion.checkpoint import load
-    from stunet_perfusion.predict import choose_device
+    from stunet_perfusion.devices import choose_device
     from stunet_perfusion.progress import part_of
     from stunet_perfusion.resources import shipped_checkpoint
     from stunet_perfusion.strips.speed import matrix_product_speed, measure_strips

@@ -23,6 +23,7 @@ SCORED = {
     "ssim": "SSIM",
     "tumor_l1": "L1 in the tumor",
     "tumor_l2": "L2 in the tumor",
+    "tumor_ssim": "SSIM in the tumor",
 }
 AS_THEY_ARE = {
     "pearson": "Pearson's r",

@@ -18,7 +18,17 @@ from stunet_perfusion.progress import Progress, no_progress
 
 Series = Annotated[
     Path,
-    typer.Argument(metavar="INPUT", help="4-D NIfTI, .nrrd or .seq.nrrd sequence, or DICOM folder"),
+    typer.Argument(
+        metavar="INPUT", help="4-D NIfTI, .nrrd or .seq.nrrd sequence, or a folder: DICOM, a volume a frame, or BIDS"
+    ),
+]
+Which = Annotated[
+    str | None,
+    typer.Option(
+        "--series",
+        metavar="NAME",
+        help="where a folder holds several series: number, description or UID in DICOM, or a part of the file's name",
+    ),
 ]
 OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="folder for the results")]
 EchoTime = Annotated[
@@ -34,6 +44,12 @@ DropFrames = Annotated[
 ]
 Mask = Annotated[
     Path | None, typer.Option("--mask", metavar="FILE", help="brain mask; found automatically where not given")
+]
+Bids = Annotated[
+    bool, typer.Option("--bids", help="name the files as a BIDS derivative, each with a sidecar instead of report.json")
+]
+Subject = Annotated[
+    str | None, typer.Option("--subject", metavar="LABEL", help="with --bids, where the input's name has no sub-LABEL")
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="seed of everything random")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of text and progress")]

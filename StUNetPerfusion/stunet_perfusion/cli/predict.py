@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import torch
 import typer
 
-from stunet_perfusion import __version__
-from stunet_perfusion.checkpoint import Checkpoint, load
+from stunet_perfusion.checkpoint import load
 from stunet_perfusion.cli import options
+from stunet_perfusion.devices import choose_device
 from stunet_perfusion.dose import METHODS, check_dose
-from stunet_perfusion.predict import PredictedCase, PredictionSettings, choose_device, predict_case
-from stunet_perfusion.progress import part_of
-from stunet_perfusion.reading import read_mask, read_series
+from stunet_perfusion.predict import PredictionSettings
 from stunet_perfusion.resources import shipped_checkpoint
-from stunet_perfusion.writing import staged_output, write_json, write_map
+from stunet_perfusion.runs.prediction import PredictionRequest, run_prediction
+from stunet_perfusion.staged import staged_output
 
 
 def command(
@@ -42,38 +38,39 @@ def command(
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="strips at a time; fewer need less memory")] = 8,
     seed: options.Seed = 0,
     drop_frames: options.DropFrames = "auto",
+    which: options.Which = None,
     echo_time: options.EchoTime = None,
     frame_interval: options.FrameInterval = None,
+    bids: options.Bids = False,
+    subject: options.Subject = None,
     json: options.Json = False,
 ) -> None:
     """Writes cbv.nii.gz (relative CBV as a fraction of the artery's; 0 is no blood), cbv_standardized.nii.gz (z-scores
     over the brain), cbv_uncertainty.nii.gz (spread over strips, in the unit of cbv) and report.json.
     """
     check_dose(dose, method)
-    settings = PredictionSettings(
-        dose=dose,
-        method=method,
-        seed=seed,
-        drop_frames=options.frames_option(drop_frames, "--drop-frames"),
-        stride=stride,
-        batch=batch,
-        device=choose_device(device),
+    request = PredictionRequest(
+        series=series_path,
+        which=which,
+        checkpoint=checkpoint_path or shipped_checkpoint(),
+        settings=PredictionSettings(
+            dose=dose,
+            method=method,
+            seed=seed,
+            drop_frames=options.frames_option(drop_frames, "--drop-frames"),
+            stride=stride,
+            batch=batch,
+            device=choose_device(device),
+        ),
+        mask=mask_path,
+        echo_time=echo_time,
+        frame_interval=frame_interval,
     )
-    checkpoint = load(checkpoint_path or shipped_checkpoint())
-    started = time.monotonic()
-    with staged_output(output) as folder, options.progress_bar(quiet=json) as progress:
-        series = read_series(
-            series_path, echo_time=echo_time, frame_interval=frame_interval, progress=part_of(progress, 0, 0.1)
-        )
-        mask, mask_notes = (None, ()) if mask_path is None else read_mask(mask_path, series.grid)
-        case = predict_case(series, checkpoint, settings, mask=mask, progress=part_of(progress, 0.1, 0.99))
-        grid = case.prepared.series.grid
-        write_map(folder / "cbv.nii.gz", case.map.cbv, grid)
-        write_map(folder / "cbv_standardized.nii.gz", case.map.standardized, grid)
-        write_map(folder / "cbv_uncertainty.nii.gz", case.map.uncertainty, grid)
-        report = prediction_report(case, checkpoint, settings, mask_notes)
-        report |= {"input": str(series_path), "seconds": round(time.monotonic() - started, 1)}
-        write_json(folder / "report.json", report)
+    checkpoint = load(request.checkpoint)
+    with staged_output(output) as stage, options.progress_bar(quiet=json) as progress:
+        report = run_prediction(
+            request, stage, output, checkpoint=checkpoint, bids=bids, subject=subject, progress=progress
+        ).report
     if json:
         options.print_json(report)
         return
@@ -83,29 +80,3 @@ def command(
         f"Wrote the CBV map at {100 * dose:g} % of the dose to {output} in {report['seconds']:.0f} s. "
         "Research use only: not for diagnosis."
     )
-
-
-def prediction_report(
-    case: PredictedCase, checkpoint: Checkpoint, settings: PredictionSettings, mask_notes: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """What was done, so that it can be read and done again."""
-    prepared = case.prepared
-    return {
-        "use": "Research use only: not for diagnosis.",
-        "program": f"StUNetPerfusion {__version__}, torch {torch.__version__}",
-        "settings": asdict(settings),
-        "checkpoint": {"name": checkpoint.name, **asdict(checkpoint.info)},
-        "frames": prepared.series.frames + prepared.dropped_frames,
-        "dropped_frames": prepared.dropped_frames,
-        "frame_interval_s": prepared.series.frame_interval,
-        "echo_time_s": prepared.series.echo_time,
-        "baseline_frames": prepared.bolus.arrival,
-        "arrival_frame": prepared.dropped_frames + prepared.bolus.arrival,
-        "peak_frame": prepared.dropped_frames + prepared.bolus.peak,
-        "brain_voxels": int(prepared.brain.sum()),
-        "aif": case.aif.source,
-        "cbv_unit": "fraction of the arterial input's first pass",
-        "cbv_of_z_score": asdict(case.map.scale),
-        "network_output_over_brain": asdict(case.map.network_scale),
-        "notes": [*prepared.series.notes, *mask_notes],
-    }

@@ -30,6 +30,7 @@ def command(
     seed: options.Seed = 0,
     mask_path: options.Mask = None,
     drop_frames: options.DropFrames = "auto",
+    which: options.Which = None,
     echo_time: options.EchoTime = None,
     frame_interval: options.FrameInterval = None,
     json: options.Json = False,
@@ -41,7 +42,11 @@ def command(
     frames_to_drop = options.frames_option(drop_frames, "--drop-frames")
     with options.progress_bar(quiet=json) as progress:
         series = read_series(
-            series_path, echo_time=echo_time, frame_interval=frame_interval, progress=part_of(progress, 0, 0.4)
+            series_path,
+            which=which,
+            echo_time=echo_time,
+            frame_interval=frame_interval,
+            progress=part_of(progress, 0, 0.4),
         )
         mask, mask_notes = (None, ()) if mask_path is None else read_mask(mask_path, series.grid)
         prepared = prepare(series, mask=mask, drop_frames=frames_to_drop)

@@ -13,9 +13,9 @@ import typer
 from stunet_perfusion import __version__, checkpoint
 from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.cli import options
+from stunet_perfusion.devices import choose_device
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.networks import NETWORKS, build_network
-from stunet_perfusion.predict import choose_device
 from stunet_perfusion.strips import StripRule
 from stunet_perfusion.training.loop import EpochResult, train
 from stunet_perfusion.training.phantom_cases import (

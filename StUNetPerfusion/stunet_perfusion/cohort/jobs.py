@@ -1,0 +1,168 @@
+"""One case of a cohort, as a worker computes it.
+
+A case that is done has its maps, its report, and `case.json`: the numbers of the summary, and the key of everything
+that decided them. Where the key is another today, the case is computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stunet_perfusion import __version__
+from stunet_perfusion.cases import Case
+from stunet_perfusion.cohort.measurements import Measurements, measure_case
+from stunet_perfusion.errors import InputError, StUNetPerfusionError
+from stunet_perfusion.identity import identity_of
+from stunet_perfusion.predict import PredictionSettings
+from stunet_perfusion.reading.sidecar import read_sidecar
+from stunet_perfusion.runs.prediction import PredictionRequest, run_prediction
+from stunet_perfusion.runs.results import REPORT
+from stunet_perfusion.staged import staged_output
+from stunet_perfusion.writing import write_json
+
+#: Numbers and key of a case that is done.
+DONE = "case.json"
+
+#: Settings that change how fast a case is computed, but not what comes out.
+_ONLY_SPEED = ("device", "batch")
+
+
+@dataclass(frozen=True)
+class CaseJob:
+    """A case to be computed.
+
+    :param case: with absolute paths
+    :param output: the case's own folder, absolute
+    :param checkpoint: absolute path
+    :param settings: of the prediction
+    :param key: of all that decides the result
+    """
+
+    case: Case
+    output: Path
+    checkpoint: Path
+    settings: PredictionSettings
+    key: str
+
+
+@dataclass(frozen=True)
+class CaseOutcome:
+    """What became of a case.
+
+    :param name: of the case
+    :param status: `computed`, `kept` from an earlier run, or `failed`
+    :param numbers: of the summary; empty where it failed
+    :param error: the sentence of a case that failed
+    :param notes: why numbers are missing, one sentence each
+    """
+
+    name: str
+    status: str
+    numbers: Mapping[str, float | None]
+    error: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def make_job(
+    case: Case, folder: Path, checkpoint: Path, checkpoint_sha256: str, settings: PredictionSettings
+) -> CaseJob:
+    """The job of a case.
+
+    :param folder: the cohort's
+    """
+    document = {
+        "version": __version__,
+        "checkpoint": checkpoint_sha256,
+        "settings": {name: value for name, value in asdict(settings).items() if name not in _ONLY_SPEED},
+        "echo_time": case.echo_time,
+        "frame_interval": case.frame_interval,
+        "sidecar": _sidecar(case.series),
+        "files": {name: _state(path) for name, path in sorted({"series": case.series, **case.files}.items())},
+    }
+    key = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    return CaseJob(case, folder / case.name, checkpoint, settings, key)
+
+
+def kept_outcome(job: CaseJob) -> CaseOutcome | None:
+    """What an earlier run left, or None where the case has to be computed: missing, incomplete, or made otherwise."""
+    try:
+        done = json.loads((job.output / DONE).read_text(encoding="utf-8"))
+        report = json.loads((job.output / REPORT).read_text(encoding="utf-8"))
+        complete = all((job.output / map_["file"]).is_file() for map_ in report["maps"].values())
+        if not complete or done["key"] != job.key:
+            return None
+        return CaseOutcome(job.case.name, "kept", done["numbers"], notes=tuple(done["notes"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def run_job(job: CaseJob) -> CaseOutcome:
+    """Compute a case. Whatever goes wrong becomes the outcome's sentence, so that no case stops another."""
+    try:
+        found = _compute(job)
+    except StUNetPerfusionError as error:
+        return _failed(job, str(error))
+    except MemoryError:
+        return _failed(job, f"{job.case.name}: needs more memory than a worker has; use fewer --workers")
+    except Exception as error:
+        return _failed(job, f"{job.case.name}: {type(error).__name__}: {error}")
+    return CaseOutcome(job.case.name, "computed", found.numbers, notes=found.notes)
+
+
+def _compute(job: CaseJob) -> Measurements:
+    case = job.case
+    request = PredictionRequest(
+        series=case.series,
+        checkpoint=job.checkpoint,
+        settings=job.settings,
+        mask=case.files.get("mask"),
+        echo_time=case.echo_time,
+        frame_interval=case.frame_interval,
+    )
+    # From here on the case is not done, until its numbers are written last of all.
+    (job.output / DONE).unlink(missing_ok=True)
+    with staged_output(job.output) as stage:
+        run = run_prediction(request, stage, job.output)
+    measured = measure_case(run.case, case)
+    identity = identity_of(case.series)
+    found = Measurements(
+        {**measured.numbers, "seconds": run.report["seconds"]},
+        tuple(identity.withheld_from(note) for note in measured.notes),
+    )
+    write_json(job.output / DONE, {"key": job.key, "numbers": dict(found.numbers), "notes": list(found.notes)})
+    return found
+
+
+def _failed(job: CaseJob, sentence: str) -> CaseOutcome:
+    sentence = " ".join(identity_of(job.case.series).withheld_from(sentence).split())
+    return CaseOutcome(job.case.name, "failed", {}, sentence)
+
+
+def _sidecar(series: Path) -> dict[str, Any]:
+    """What is said of a series besides; a wrong sidecar is complained about when the case is computed."""
+    try:
+        return read_sidecar(series).values
+    except InputError:
+        return {}
+
+
+def _state(path: Path) -> list[Any]:
+    """What changes when a file, or any file in a folder, is written again: names, sizes and times."""
+    if path.is_dir():
+        files = [Path(root) / name for root, _, names in os.walk(path) for name in names]
+        return sorted([file.relative_to(path).as_posix(), *_stat(file)] for file in files)
+    return _stat(path)
+
+
+def _stat(path: Path) -> list[int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return []
+    return [stat.st_size, stat.st_mtime_ns]

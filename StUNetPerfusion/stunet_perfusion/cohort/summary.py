@@ -1,0 +1,43 @@
+"""The table of a cohort: one row a case, done or failed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from stunet_perfusion.cases import Case
+from stunet_perfusion.cohort.jobs import CaseOutcome
+from stunet_perfusion.cohort.measurements import NUMBERS
+from stunet_perfusion.staged import staged_file
+
+
+def summary_rows(cases: Sequence[Case], outcomes: Mapping[str, CaseOutcome]) -> list[dict[str, str]]:
+    """Rows of text: who, what became of it, every number, the table's own columns, notes, and the error's sentence.
+
+    :param outcomes: by name of the case
+    """
+    facts = list(dict.fromkeys(name for case in cases for name in case.facts))
+    rows = []
+    for case in cases:
+        outcome = outcomes[case.name]
+        row = {"case": case.name, "subject": case.subject, "part": case.part, "status": outcome.status}
+        row |= {name: _cell(outcome.numbers.get(name)) for name in NUMBERS}
+        row |= {name: case.facts.get(name, "") for name in facts if name not in row}
+        rows.append(row | {"notes": " ".join(outcome.notes), "error": outcome.error})
+    return rows
+
+
+def write_summary(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """Write the table as CSV.
+
+    :raises OutputError: it cannot be written
+    """
+    with staged_file(path) as staged, open(staged, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

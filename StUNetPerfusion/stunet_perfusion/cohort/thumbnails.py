@@ -1,0 +1,82 @@
+"""Small pictures of maps, as they go into a page: PNG in a data URI."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stunet_perfusion.cases import Case
+from stunet_perfusion.colormap import perfusion_colors
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.figures import WINDOW, busiest_slice, cropped
+from stunet_perfusion.reading import read_map, read_mask
+from stunet_perfusion.series import Grid
+
+#: Pixels are repeated until the longer side has at least so many.
+_SIDE = 180
+
+#: Where no white matter is marked, the brain's mean stands for it: it is about twice as much.
+_BRAIN_OVER_WHITE_MATTER = 2.0
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A slice of a CBV map in colors.
+
+    :param uri: `data:image/png;base64,...`
+    :param alternative: what it shows, in words
+    """
+
+    uri: str
+    alternative: str
+
+
+def thumbnail(case: Case, folder: Path) -> Thumbnail:
+    """The slice with most tumor, or with most brain, in multiples of the CBV of normal-appearing white matter.
+
+    :param folder: the case's own, with `cbv.nii.gz`
+    :raises InputError: a map that cannot be read, or that holds nothing
+    """
+    cbv, grid = read_map(folder / "cbv.nii.gz")
+    brain = cbv != 0
+    if not brain.any():
+        raise InputError(folder / "cbv.nii.gz", "holds nothing but zeros", "look at its report")
+    tumor, white_matter = (_region(case, name, grid) for name in ("tumor", "nawm"))
+    z = busiest_slice(tumor & brain, brain)
+    if white_matter.any() and cbv[white_matter].mean() > 0:
+        unit, in_words = float(cbv[white_matter].mean()), "normal white matter"
+    else:
+        unit, in_words = float(cbv[brain].mean()) / _BRAIN_OVER_WHITE_MATTER, "half of the brain's mean"
+    image = _colored(cropped(cbv[z] / unit, brain[z]))
+    alternative = f"CBV of {case.name}, slice {z + 1} of {len(cbv)}, {WINDOW[0]:g} to {WINDOW[1]:g} times {in_words}"
+    return Thumbnail("data:image/png;base64," + base64.b64encode(_png(image)).decode("ascii"), alternative)
+
+
+def _region(case: Case, name: str, grid: Grid) -> np.ndarray:
+    """(Z, Y, X) bool; nothing where there is no mask, or none that can be used."""
+    try:
+        return read_mask(case.files[name], grid)[0]
+    except (KeyError, InputError):
+        return np.zeros(grid.shape, bool)
+
+
+def _colored(image: np.ndarray) -> np.ndarray:
+    """(Y, X, 3) uint8 of (Y, X) values, within `WINDOW`."""
+    colors = np.rint(255 * perfusion_colors()).astype(np.uint8)
+    share = (image - WINDOW[0]) / (WINDOW[1] - WINDOW[0])
+    indices = np.clip(np.nan_to_num(share) * len(colors), 0, len(colors) - 1).astype(int)
+    times = max(1, -(-_SIDE // max(image.shape)))
+    return colors[indices].repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _png(image: np.ndarray) -> bytes:
+    import SimpleITK as sitk
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "thumbnail.png"
+        sitk.WriteImage(sitk.GetImageFromArray(image, isVector=True), str(path), True)
+        return path.read_bytes()

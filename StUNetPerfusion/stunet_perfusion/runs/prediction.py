@@ -1,0 +1,170 @@
+"""The network's map of a series, from files to files."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stunet_perfusion import __version__
+from stunet_perfusion.checkpoint import Checkpoint, load
+from stunet_perfusion.predict import PredictedCase, PredictionSettings, predict_case
+from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress, part_of
+from stunet_perfusion.reading import read_mask, read_series
+from stunet_perfusion.resources import shipped_checkpoint
+from stunet_perfusion.runs.folders import series_of_folder
+from stunet_perfusion.runs.results import USE, ResultMap, write_results
+from stunet_perfusion.writing.bids import bids_names, desc_of_prediction, refuse_raw_data_set
+
+#: The unit of a predicted map.
+CBV_UNIT = "fraction of the arterial input's first pass"
+
+
+@dataclass(frozen=True)
+class PredictionRequest:
+    """A series whose map is wanted.
+
+    :param series: file or folder
+    :param which: which series of the folder, where it holds several, as `read_series` takes it
+    :param checkpoint: the trained network
+    :param settings: dose, device and so on
+    :param mask: brain mask; found where there is none
+    :param echo_time: seconds; overrides the file
+    :param frame_interval: seconds; overrides the file
+    """
+
+    series: Path
+    checkpoint: Path = field(default_factory=shipped_checkpoint)
+    settings: PredictionSettings = field(default_factory=PredictionSettings)
+    mask: Path | None = None
+    echo_time: float | None = None
+    frame_interval: float | None = None
+    which: str | None = None
+
+    verb = "predict"
+
+    def files(self) -> dict[str, Path | None]:
+        """Every file that is read, by its role."""
+        return {"series": self.series, "checkpoint": self.checkpoint, "mask": self.mask}
+
+    def arguments(self) -> dict[str, Any]:
+        """Everything else that decides the result."""
+        return {
+            "settings": asdict(self.settings),
+            "echo_time": self.echo_time,
+            "frame_interval": self.frame_interval,
+            "which": self.which,
+        }
+
+    @classmethod
+    def from_arguments(cls, files: dict[str, Path], arguments: dict[str, Any]) -> PredictionRequest:
+        """The request that `files` and `arguments` describe.
+
+        :raises TypeError: an argument that this version does not know
+        """
+        return cls(**files, **arguments | {"settings": PredictionSettings(**arguments["settings"])})
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionRun:
+    """What came of a request.
+
+    :param case: the maps and what they were made from
+    :param report: the JSON document that was written
+    """
+
+    case: PredictedCase
+    report: dict[str, Any]
+
+
+def run_prediction(
+    request: PredictionRequest,
+    stage: Path,
+    output: Path,
+    *,
+    checkpoint: Checkpoint | None = None,
+    bids: bool = False,
+    subject: str | None = None,
+    progress: Progress = no_progress,
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> PredictionRun:
+    """Predict, and write `cbv`, `cbv_standardized`, `cbv_uncertainty` and the report.
+
+    :param stage: folder to write into now
+    :param output: the folder that `stage` will become
+    :param checkpoint: `request.checkpoint`, where it is loaded already
+    :param bids: name the files as a BIDS derivative
+    :param subject: its label, where the series' name does not tell
+    :raises InputError: as `read_series`, `read_mask`, `checkpoint.load` and `predict_case`
+    """
+    started = time.monotonic()
+    request = replace(request, **series_of_folder(request.series, request.which))
+    checkpoint = load(request.checkpoint) if checkpoint is None else checkpoint
+    settings = request.settings
+    names = None
+    if bids:
+        refuse_raw_data_set(output)
+        desc = desc_of_prediction(checkpoint.info.network, settings.dose, settings.method)
+        names = bids_names(request.series, desc, subject)
+    series = read_series(
+        request.series,
+        which=request.which,
+        echo_time=request.echo_time,
+        frame_interval=request.frame_interval,
+        progress=part_of(progress, 0, 0.1),
+    )
+    mask, mask_notes = (None, ()) if request.mask is None else read_mask(request.mask, series.grid)
+    case = predict_case(
+        series,
+        checkpoint,
+        settings,
+        mask=mask,
+        progress=part_of(progress, 0.1, 0.99),
+        check_cancelled=check_cancelled,
+    )
+    report = prediction_report(case, checkpoint, settings, mask_notes)
+    report["seconds"] = round(time.monotonic() - started, 1)
+    document = write_results(stage, output, request, series, report, _maps(case), names)
+    return PredictionRun(case, document)
+
+
+def prediction_report(
+    case: PredictedCase, checkpoint: Checkpoint, settings: PredictionSettings, mask_notes: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """What was done, so that it can be read. Where it was done with files, `write_results` adds their provenance."""
+    prepared = case.prepared
+    return {
+        "use": USE,
+        "program": f"StUNetPerfusion {__version__}, torch {torch.__version__}",
+        "threads": torch.get_num_threads(),
+        "settings": asdict(settings),
+        "checkpoint": {"name": checkpoint.name, **asdict(checkpoint.info)},
+        "frames": prepared.series.frames + prepared.dropped_frames,
+        "dropped_frames": prepared.dropped_frames,
+        "frame_interval_s": prepared.series.frame_interval,
+        "echo_time_s": prepared.series.echo_time,
+        "baseline_frames": prepared.bolus.arrival,
+        "arrival_frame": prepared.dropped_frames + prepared.bolus.arrival,
+        "peak_frame": prepared.dropped_frames + prepared.bolus.peak,
+        "brain_voxels": int(prepared.brain.sum()),
+        "aif": case.aif.source,
+        "cbv_unit": CBV_UNIT,
+        "cbv_of_z_score": asdict(case.map.scale),
+        "network_output_over_brain": asdict(case.map.network_scale),
+        "notes": [*prepared.series.notes, *mask_notes],
+    }
+
+
+def _maps(case: PredictedCase) -> dict[str, ResultMap]:
+    return {
+        "cbv": ResultMap(case.map.cbv, CBV_UNIT, "Relative cerebral blood volume; 0 is no blood."),
+        "cbv_standardized": ResultMap(
+            case.map.standardized, "1", "Cerebral blood volume as z-scores over the brain, cut to [-5, 5]."
+        ),
+        "cbv_uncertainty": ResultMap(
+            case.map.uncertainty, CBV_UNIT, "Spread of the prediction over the strips that cover a pixel."
+        ),
+    }

@@ -1,0 +1,149 @@
+"""The closed-form maps of a series, from files to files."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from stunet_perfusion.aif import ArterialInput, aif_from_file, aif_from_vessels, automatic_aif
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.preparation import PreparedSeries, prepare
+from stunet_perfusion.progress import Progress, no_progress, part_of
+from stunet_perfusion.reading import read_mask, read_series
+from stunet_perfusion.reference.case import ReferenceSettings, describe_reference, reference_case
+from stunet_perfusion.runs.folders import series_of_folder
+from stunet_perfusion.runs.results import ResultMap, write_results
+from stunet_perfusion.writing.bids import bids_names, refuse_raw_data_set
+
+_DESCRIPTIONS = {
+    "cbv": "Cerebral blood volume in closed form, as Verbena computes it.",
+    "cbf": "Cerebral blood flow by oscillation-index block-circulant deconvolution.",
+    "mtt": "Mean transit time, CBV / CBF.",
+    "k2": "Strength of leakage (Boxerman 2006).",
+}
+
+#: What `desc` says of these maps in a BIDS derivative.
+_DESC = "reference"
+
+
+@dataclass(frozen=True)
+class ReferenceRequest:
+    """A series whose maps are wanted. The AIF is found automatically where neither `aif` nor `vessels` is given.
+
+    :param series: file or folder
+    :param which: which series of the folder, where it holds several, as `read_series` takes it
+    :param settings: baseline, units and leakage
+    :param aif: one value a line and frame: delta R2* in 1/s, or the signal
+    :param aif_is_signal: what the values of `aif` are
+    :param vessels: mask of arterial voxels
+    :param mask: brain mask; found where there is none
+    :param drop_frames: first frames to leave out, or `auto`
+    :param echo_time: seconds; overrides the file
+    :param frame_interval: seconds; overrides the file
+    """
+
+    series: Path
+    settings: ReferenceSettings = field(default_factory=ReferenceSettings)
+    aif: Path | None = None
+    aif_is_signal: bool = False
+    vessels: Path | None = None
+    mask: Path | None = None
+    drop_frames: int | Literal["auto"] = "auto"
+    echo_time: float | None = None
+    frame_interval: float | None = None
+    which: str | None = None
+
+    verb = "reference"
+
+    def __post_init__(self) -> None:
+        if self.aif is not None and self.vessels is not None:
+            raise InputError("--aif", "contradicts --vessels", "give one of them")
+        if self.aif_is_signal and self.aif is None:
+            raise InputError("--aif-is-signal", "says what --aif holds, and there is none", "give --aif FILE.txt too")
+
+    def files(self) -> dict[str, Path | None]:
+        """Every file that is read, by its role."""
+        return {"series": self.series, "aif": self.aif, "vessels": self.vessels, "mask": self.mask}
+
+    def arguments(self) -> dict[str, Any]:
+        """Everything else that decides the result."""
+        return {
+            "settings": asdict(self.settings),
+            "aif_is_signal": self.aif_is_signal,
+            "drop_frames": self.drop_frames,
+            "echo_time": self.echo_time,
+            "frame_interval": self.frame_interval,
+            "which": self.which,
+        }
+
+    @classmethod
+    def from_arguments(cls, files: dict[str, Path], arguments: dict[str, Any]) -> ReferenceRequest:
+        """The request that `files` and `arguments` describe.
+
+        :raises TypeError: an argument that this version does not know
+        """
+        return cls(**files, **arguments | {"settings": ReferenceSettings(**arguments["settings"])})
+
+
+def run_reference(
+    request: ReferenceRequest,
+    stage: Path,
+    output: Path,
+    *,
+    bids: bool = False,
+    subject: str | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Compute, and write `cbv`, `cbf`, `mtt`, `k2` where leakage is corrected, and the report.
+
+    :param stage: folder to write into now
+    :param output: the folder that `stage` will become
+    :param bids: name the files as a BIDS derivative
+    :param subject: its label, where the series' name does not tell
+    :returns: the report
+    :raises InputError: as `read_series`, `read_mask`, `prepare` and `reference_case`
+    """
+    request = replace(request, **series_of_folder(request.series, request.which))
+    names = None
+    if bids:
+        refuse_raw_data_set(output)
+        names = bids_names(request.series, _DESC, subject)
+    series = read_series(
+        request.series,
+        which=request.which,
+        echo_time=request.echo_time,
+        frame_interval=request.frame_interval,
+        progress=part_of(progress, 0, 0.3),
+    )
+    mask, notes = (None, ()) if request.mask is None else read_mask(request.mask, series.grid)
+    vessels = None
+    if request.vessels is not None:
+        vessels, vessel_notes = read_mask(request.vessels, series.grid)
+        notes += vessel_notes
+    progress(0.3, "Finding bolus and artery")
+    prepared = prepare(series, mask=mask, drop_frames=request.drop_frames)
+
+    def find_aif(prepared: PreparedSeries, s0_frames: int) -> ArterialInput:
+        if request.aif is not None:
+            return aif_from_file(request.aif, prepared, request.aif_is_signal, s0_frames)
+        if vessels is not None:
+            return aif_from_vessels(prepared, vessels, s0_frames)
+        return automatic_aif(prepared, s0_frames)
+
+    case = reference_case(prepared, request.settings, find_aif=find_aif, progress=part_of(progress, 0.35, 0.95))
+    progress(0.95, "Writing the maps")
+    maps = {
+        name: ResultMap(
+            image,
+            case.units[name],
+            _DESCRIPTIONS[name],
+            {"median_in_brain": float(np.median(image[prepared.brain]))},
+        )
+        for name, image in case.maps.items()
+    }
+    report = describe_reference(case, request.settings)
+    report["notes"] = [*report["notes"], *notes]
+    return write_results(stage, output, request, series, report, maps, names)

@@ -1,0 +1,226 @@
+"""A run once more from its report, and whether the same maps come out."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.progress import Progress, no_progress
+from stunet_perfusion.provenance import find_file, sha256_of_array, sha256_of_path
+from stunet_perfusion.reading import read_map
+from stunet_perfusion.staged import staged_output
+from stunet_perfusion.writing.bids import REPORT_KEY
+
+_Request = TypeVar("_Request")
+
+#: Two builds of a library add the same numbers in another order. What that changes is below this share of a map's
+#: standard deviation.
+ROUNDING = 1e-3
+
+#: What people call the files of a run.
+_ROLES = {"series": "input", "checkpoint": "checkpoint", "mask": "mask", "vessels": "vessel mask", "aif": "AIF"}
+
+
+@dataclass(frozen=True)
+class MapComparison:
+    """A map of today beside that of the report.
+
+    :param name: `cbv`, ...
+    :param identical: whether shape and all voxels are the same bit for bit
+    :param difference: the largest difference over the old map's standard deviation; None where the old map is gone or
+        was changed, so that only its hash could be compared
+    """
+
+    name: str
+    identical: bool
+    difference: float | None
+
+    @property
+    def equal(self) -> bool:
+        """The same, but for rounding."""
+        return self.identical or (self.difference is not None and self.difference <= ROUNDING)
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """What came of a repetition.
+
+    :param maps: one a map
+    :param other_versions: package to its version then and now, where they differ
+    """
+
+    maps: tuple[MapComparison, ...]
+    other_versions: dict[str, tuple[str | None, str | None]]
+
+    @property
+    def equal(self) -> bool:
+        """Whether all maps are the same, but for rounding."""
+        return all(map_.equal for map_ in self.maps)
+
+
+def repeat(
+    report: Path,
+    *,
+    output: Path | None = None,
+    files: Mapping[str, Path] | None = None,
+    device: str | None = None,
+    progress: Progress = no_progress,
+) -> Repetition:
+    """Run again what a report tells, and compare.
+
+    :param report: `report.json`, or the sidecar of a map in a BIDS derivative
+    :param output: where the new maps go; nowhere by default
+    :param files: where files are that have moved, by role: `series`, `checkpoint`, `mask`, `vessels`, `aif`
+    :param device: to compute on instead of the one in the report
+    :raises InputError: no such report, one that is not of this program, files that have moved or changed, or anything
+        that the run itself refuses
+    """
+    old = _read_report(report)
+    provenance = old["provenance"]
+    found = _find_files(report, provenance["inputs"], files or {})
+    with _folder_for(output) as stage:
+        with _threads(old.get("threads")):
+            new = _run(report, provenance, found, device, stage, output or stage, progress)
+        if new["provenance"]["acquisition_sha256"] != provenance["acquisition_sha256"]:
+            raise InputError(
+                found["series"],
+                "is read with other times, another echo time or another geometry than for the report",
+                "restore its headers or its JSON file, or compute new maps with 'predict' or 'reference'",
+            )
+        maps = tuple(
+            _compare(name, entry, new["maps"].get(name), report.parent, stage) for name, entry in old["maps"].items()
+        )
+    then, now = provenance["versions"], new["provenance"]["versions"]
+    changed = {name: (then.get(name), now.get(name)) for name in then | now if then.get(name) != now.get(name)}
+    return Repetition(maps, changed)
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(path, "does not exist", "give the report.json that 'predict' or 'reference' wrote")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        document = document.get(REPORT_KEY, document)
+        if document["provenance"]["verb"] == "batch":
+            way_out = "give the report.json of one of its cases, or run 'batch' again"
+            raise InputError(path, "is of a whole cohort", way_out)
+        for key in ("verb", "inputs", "arguments", "versions", "acquisition_sha256"):
+            document["provenance"][key]
+        document["maps"].items()
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        way_out = "give a report.json of this version, or run 'predict' or 'reference' anew"
+        raise InputError(path, "does not tell how its maps were made", way_out) from None
+    return document
+
+
+def _find_files(report: Path, entries: Mapping[str, Any], given: Mapping[str, Path]) -> dict[str, Path]:
+    """Every file of the run, by its role.
+
+    :raises InputError: one is not found, or holds something else than it did
+    """
+    found: dict[str, Path] = {}
+    for role, entry in entries.items():
+        path = given.get(role) or find_file(entry, report.parent)
+        word, option = _ROLES.get(role, role), "--input" if role == "series" else f"--{role}"
+        if path is None:
+            fact = f"does not say where its {word} is, since the path names the patient"
+            raise InputError(report, fact, f"give {option} PATH")
+        if not path.exists():
+            raise InputError(path, f"was the report's {word}, and is not there any more", f"give {option} PATH")
+        if sha256_of_path(path) != entry["sha256"]:
+            fact = f"was the report's {word}, and has changed since"
+            raise InputError(path, fact, f"restore it, or give {option} PATH of the original")
+        found[role] = path
+    return found
+
+
+@contextmanager
+def _folder_for(output: Path | None) -> Iterator[Path]:
+    if output is None:
+        with tempfile.TemporaryDirectory(prefix="stunet-perfusion-") as folder:
+            yield Path(folder)
+    else:
+        with staged_output(output) as stage:
+            yield stage
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """As many threads as the run had: how sums are shared among them decides how they are rounded."""
+    if count is None:
+        yield
+        return
+    import torch
+
+    usual = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
+
+
+def _run(
+    report: Path,
+    provenance: Mapping[str, Any],
+    files: dict[str, Path],
+    device: str | None,
+    stage: Path,
+    output: Path,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Run the verb of the report, and return the new report."""
+    if provenance["verb"] == "reference":
+        from stunet_perfusion.runs.reference import ReferenceRequest, run_reference
+
+        request = _request(ReferenceRequest, report, provenance, files)
+        return run_reference(request, stage, output, progress=progress)
+    if provenance["verb"] == "predict":
+        from stunet_perfusion.devices import choose_device
+        from stunet_perfusion.runs.prediction import PredictionRequest, run_prediction
+
+        request = _request(PredictionRequest, report, provenance, files)
+        settings = replace(request.settings, device=choose_device(device or request.settings.device))
+        return run_prediction(replace(request, settings=settings), stage, output, progress=progress).report
+    raise _unknown_run(report)
+
+
+def _request(kind: type[_Request], report: Path, provenance: Mapping[str, Any], files: dict[str, Path]) -> _Request:
+    try:
+        return kind.from_arguments(files, provenance["arguments"])
+    except (TypeError, KeyError) as error:
+        raise _unknown_run(report) from error
+
+
+def _unknown_run(report: Path) -> InputError:
+    way_out = "update StUNetPerfusion, or use the version that the report names"
+    return InputError(report, "describes a run that this version does not know", way_out)
+
+
+def _compare(
+    name: str, old: Mapping[str, Any], new: Mapping[str, Any] | None, old_folder: Path, new_folder: Path
+) -> MapComparison:
+    if new is None:
+        return MapComparison(name, False, None)
+    if new["sha256"] == old["sha256"]:
+        return MapComparison(name, True, 0.0)
+    try:
+        before, _ = read_map(old_folder / old["file"])
+        after, _ = read_map(new_folder / new["file"])
+    except InputError:
+        return MapComparison(name, False, None)
+    if before.shape != after.shape or sha256_of_array(before) != old["sha256"]:
+        return MapComparison(name, False, None)
+    spread = float(before.std())
+    largest = float(np.abs(after - before).max())
+    return MapComparison(name, False, largest / spread if spread else float("inf"))

@@ -1,0 +1,114 @@
+"""What a run leaves in its folder: maps, and a report from which the run can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from stunet_perfusion.identity import identity_of
+from stunet_perfusion.provenance import describe_files, sha256_of_acquisition, sha256_of_array, versions
+from stunet_perfusion.series import DscSeries
+from stunet_perfusion.writing import write_json, write_map
+from stunet_perfusion.writing.bids import BidsNames, write_derivative_description
+
+#: The report beside maps that have plain names.
+REPORT = "report.json"
+
+#: Said once in every report.
+USE = "Research use only: not for diagnosis."
+
+
+@dataclass(frozen=True, eq=False)
+class ResultMap:
+    """A map to be written.
+
+    :param values: (Z, Y, X)
+    :param unit: for people
+    :param description: one sentence
+    :param facts: more about it, for the report
+    """
+
+    values: np.ndarray
+    unit: str
+    description: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Request(Protocol):
+    """A job: which files, and how."""
+
+    @property
+    def verb(self) -> str:
+        """The verb of the command line that does the same."""
+
+    @property
+    def series(self) -> Path:
+        """The series that everything is computed from."""
+
+    def files(self) -> dict[str, Path | None]:
+        """Every file that is read, by its role."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Everything else that decides the result, as JSON."""
+
+
+def provenance_of(request: Request, series: DscSeries, folder: Path) -> dict[str, Any]:
+    """What `runs.repeat` needs, and a person who asks how a map came about.
+
+    :param series: as it was read; its signal is not looked at
+    :param folder: where the report will be in the end
+    """
+    return {
+        "verb": request.verb,
+        "versions": versions(),
+        "inputs": describe_files(request.files(), folder, identity_of(request.series)),
+        "acquisition_sha256": sha256_of_acquisition(series),
+        "arguments": request.arguments(),
+    }
+
+
+def write_results(
+    stage: Path,
+    output: Path,
+    request: Request,
+    series: DscSeries,
+    report: Mapping[str, Any],
+    maps: Mapping[str, ResultMap],
+    names: BidsNames | None = None,
+) -> dict[str, Any]:
+    """Write maps and report, with plain names or those of a BIDS derivative.
+
+    :param stage: where to write now
+    :param output: the folder that `stage` will become
+    :param series: as it was read; its signal may have been overwritten
+    :param report: what is particular to this kind of run, with its `notes`
+    :param names: of a BIDS derivative; then every map has a sidecar that holds the report, and there is no other
+    :returns: the report
+    """
+    place = Path() if names is None else names.folder
+    files = {name: f"{name}.nii.gz" if names is None else names.file(name, ".nii.gz") for name in maps}
+    identity = identity_of(request.series)
+    document = {
+        "use": USE,
+        **report,
+        "notes": [identity.withheld_from(note) for note in report["notes"]],
+        "maps": {
+            name: {"file": files[name], "unit": map_.unit, "sha256": sha256_of_array(map_.values), **map_.facts}
+            for name, map_ in maps.items()
+        },
+        "provenance": provenance_of(request, series, output / place),
+    }
+    (stage / place).mkdir(parents=True, exist_ok=True)
+    for name, map_ in maps.items():
+        write_map(stage / place / files[name], map_.values, series.grid)
+        if names is not None:
+            write_json(stage / place / names.file(name, ".json"), names.sidecar(map_.description, map_.unit, document))
+    if names is None:
+        write_json(stage / REPORT, document)
+    else:
+        write_derivative_description(stage)
+    return document

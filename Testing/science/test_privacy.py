@@ -1,0 +1,102 @@
+"""Nothing that is written tells who the patient is, beyond what the source already had."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from science.dask_workers import workers_in_this_process
+from science.dicom_folder import write_dicom_folder
+from science.small_cases import SHAPE, small_checkpoint, small_series
+from science.synthetic import head_of
+from stunet_perfusion.cases import Case, write_cases
+from stunet_perfusion.cli import batch, main
+from stunet_perfusion.series import Grid
+from stunet_perfusion.writing import write_map
+
+#: The patient, and how the words could turn up, in lower case.
+NAME, PATIENT_ID, BIRTH_DATE = "Quillfeather^Zebedee", "ZQ-998877", "19531127"
+WORDS = (b"quillfeather", b"zebedee", b"998877", b"19531127", b"1953-11-27")
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    """A DICOM folder, and masks, that are called after their patient; the mask is on another grid, which is noted."""
+    series = small_series()
+
+    def identify(dataset, frame, z):
+        dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = NAME, PATIENT_ID, BIRTH_DATE
+        dataset.OtherPatientIDs = "MRN998877"
+
+    folder = write_dicom_folder(tmp_path / "archive" / "Quillfeather_Zebedee", series, change=identify)
+    fine = series.grid.ijk_to_ras.copy()
+    fine[:3, 3] -= fine[:3, :2].sum(axis=1) / 4
+    fine[:3, :2] /= 2
+    mask = head_of(SHAPE).repeat(2, axis=1).repeat(2, axis=2)
+    write_map(folder.parent / "zebedee_brain.nii.gz", mask, Grid(mask.shape, fine))
+    small_checkpoint(tmp_path / "small.safetensors")
+    return folder
+
+
+def assert_anonymous(folder: Path) -> None:
+    """Neither a name nor a byte in the folder, unpacked where it is packed, names the patient."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    for file in files:
+        data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        for text in (str(file.relative_to(folder)).encode(), data):
+            assert not [word for word in WORDS if word in text.lower()], file
+
+
+def test_the_source_names_the_patient(source):
+    """Otherwise the tests below would find nothing whatever is written."""
+    with pytest.raises(AssertionError):
+        assert_anonymous(source.parent)
+    with pytest.raises(AssertionError):
+        assert_anonymous(source)
+
+
+@pytest.mark.parametrize("options", [(), ("--bids", "--subject", "01")])
+@pytest.mark.parametrize("verb", ["predict", "reference"])
+def test_maps_reports_and_what_is_printed(source, tmp_path, capfd, verb, options):
+    words = [verb, str(source), "--mask", str(source.parent / "zebedee_brain.nii.gz"), *options]
+    if verb == "predict":
+        words += ["--checkpoint", str(tmp_path / "small.safetensors"), "--stride", "16"]
+    assert main([*words, "--output", str(tmp_path / "out")]) == 0
+    assert main([*words, "--output", str(tmp_path / "out"), "--json"]) == 0
+    assert_anonymous(tmp_path / "out")
+    printed = capfd.readouterr()
+    assert "[patient]_brain.nii.gz is on another grid" in printed.err, "the note is there, without the name"
+    assert not [word for word in WORDS if word.decode() in (printed.out + printed.err).lower()]
+
+
+def test_a_report_that_may_not_say_where_its_input_is_asks_for_it(source, tmp_path, capsys):
+    mask = source.parent / "zebedee_brain.nii.gz"
+    words = ["predict", str(source), "--checkpoint", str(tmp_path / "small.safetensors"), "--stride", "16"]
+    assert main([*words, "--mask", str(mask), "--output", str(tmp_path / "out")]) == 0
+    inputs = json.loads((tmp_path / "out" / "report.json").read_text())["provenance"]["inputs"]
+    assert list(inputs["series"]) == ["sha256"]
+    assert list(inputs["mask"]) == ["sha256"]
+    assert inputs["checkpoint"]["path"] == "../small.safetensors"
+    report = str(tmp_path / "out" / "report.json")
+    capsys.readouterr()
+    assert main(["repeat", report]) == 2
+    sentence = "does not say where its input is, since the path names the patient; give --input PATH"
+    assert sentence in capsys.readouterr().err
+    assert main(["repeat", report, "--input", str(source), "--mask", str(mask), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["equal"]
+
+
+def test_a_cohort_with_a_case_that_fails(source, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(batch, "local_workers", workers_in_this_process)
+    missing = {"mask": source.parent / "Quillfeather" / "mask.nii.gz"}
+    write_cases(tmp_path / "cases.csv", [Case("one", source), Case("two", source, files=missing)])
+    words = ["batch", str(tmp_path / "cases.csv"), "--checkpoint", str(tmp_path / "small.safetensors")]
+    assert main([*words, "--stride", "16", "--output", str(tmp_path / "out")]) == 1
+    assert_anonymous(tmp_path / "out")
+    assert "[patient]/mask.nii.gz: does not exist" in (tmp_path / "out" / "summary.csv").read_text()
+    printed = capfd.readouterr()
+    assert not [word for word in WORDS if word.decode() in (printed.out + printed.err).lower()]
