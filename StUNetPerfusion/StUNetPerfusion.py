@@ -1,7 +1,7 @@
 """The 3D Slicer module: description, panel, logic and self test. What they do is in StUNetPerfusionLib."""
 
-import numpy as np
 import slicer
+import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -10,6 +10,10 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
+
+from StUNetPerfusionLib.logic import PerfusionLogic
+from StUNetPerfusionLib.openSeries import PerfusionFileReader
 
 
 class StUNetPerfusion(ScriptedLoadableModule):
@@ -34,79 +38,116 @@ class StUNetPerfusion(ScriptedLoadableModule):
         )
 
 
-class StUNetPerfusionWidget(ScriptedLoadableModuleWidget):
-    """The panel. So far it only says where the work is done."""
+class StUNetPerfusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel. What it does is in StUNetPerfusionLib.panel; here it is only tied to the application and the scene."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.panel = None
+        self._parameterNode = None
+        self._guiTag = None
 
     def setup(self):
+        """Called once, when the user opens the module for the first time."""
         import qt
 
+        from StUNetPerfusionLib.panel.panel import Panel
+
         ScriptedLoadableModuleWidget.setup(self)
-        label = qt.QLabel(
-            _(
-                "Maps are computed on the command line for now: stunet-perfusion --help."
-                " Research use only: not for diagnosis."
-            )
-        )
-        label.wordWrap = True
-        self.layout.addWidget(label)
-        self.layout.addStretch(1)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/StUNetPerfusion.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = StUNetPerfusionLogic()
+        self.panel = Panel(self.ui, self.logic, self)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        slicer.app.connect("aboutToQuit()", self.logic.stop)
+        self.initializeParameterNode()
+        # The worker starts when the panel is on screen already.
+        qt.QTimer.singleShot(0, self.panel.model.lookAtEnvironment)
+
+    def cleanup(self):
+        """Called when the application closes, or the module is reloaded."""
+        self.setParameterNode(None)
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.stop()
+
+    def enter(self):
+        """Called each time the user comes to this module."""
+        self.initializeParameterNode()
+
+    def exit(self):
+        """Called each time the user goes to another module; what runs goes on, and the layout stays as it is."""
+
+    def onSceneStartClose(self, caller, event):
+        """The nodes that the panel shows are about to go."""
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event):
+        """An empty scene: begin anew where the panel is seen."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """Show the parameters of this scene."""
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameters):
+        """Connect the widgets to a parameter node, or let go of the one that they are connected to."""
+        if self._parameterNode is not None:
+            if parameters is not None and parameters.parameterNode is self._parameterNode.parameterNode:
+                return
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onModified)
+        self._parameterNode = parameters
+        if parameters is not None:
+            self._guiTag = parameters.connectGui(self.ui)
+            self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onModified)
+        self.panel.setParameters(parameters)
+
+    def onModified(self, caller, event):
+        """A parameter has changed."""
+        self.panel.parametersChanged()
 
 
-class StUNetPerfusionLogic(ScriptedLoadableModuleLogic):
-    """What scripts can call without the panel."""
+class StUNetPerfusionLogic(PerfusionLogic, ScriptedLoadableModuleLogic):
+    """What scripts can call without the panel; it is all in StUNetPerfusionLib.logic."""
 
-    def simulateDose(
-        self, inputSequence, dose, method="equation1", seed=0, dropFrames="auto", echoTime=None, frameInterval=None
-    ):
-        """Add a sequence that shows a DSC series at a lower contrast dose.
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleLogic.__init__(self, parent)
+        PerfusionLogic.__init__(self)
 
-        :param inputSequence: vtkMRMLSequenceNode of the full-dose series; it is not changed
-        :param dose: share of the dose that is kept, above 0 and at most 1
-        :param method: "equation1", as in the paper, or "noise-matched"
-        :param seed: of the noise that "noise-matched" adds
-        :param dropFrames: number of first frames that are not in steady state and pass unchanged, or "auto"
-        :param echoTime: TE in seconds, or None to take what the node says
-        :param frameInterval: seconds between frames, or None to take what the node says
-        :returns: vtkMRMLSequenceNode with all frames and times of the input
-        :raises InputError: a series or a dose that cannot be used, in one sentence for the user
-        """
-        from stunet_perfusion.dose import check_dose, simulate_dose
-        from stunet_perfusion.preparation import prepare
-        from StUNetPerfusionLib.sequenceSeries import sequenceFromSeries, seriesFromSequence
+    def getParameterNode(self):
+        """What the user chose in this scene."""
+        from StUNetPerfusionLib.parameterNode import PerfusionParameters
 
-        check_dose(dose, method)
-        series = seriesFromSequence(inputSequence, echoTime, frameInterval)
-        prepared = prepare(series, drop_frames=dropFrames)
-        # The steady frames share the memory of the copied series: written over, they are the low-dose series.
-        simulate_dose(prepared.series, prepared.bolus.arrival, dose, method, seed, in_place=True)
-        name = _("{name} at {percent:g} % dose").format(name=inputSequence.GetName(), percent=100 * dose)
-        return sequenceFromSeries(series, inputSequence.GetScene(), name)
+        return PerfusionParameters(ScriptedLoadableModuleLogic.getParameterNode(self))
+
+
+class StUNetPerfusionFileReader(PerfusionFileReader):
+    """Opens 4-D files as sequences (File > Add Data); Slicer finds it by its name."""
 
 
 class StUNetPerfusionTest(ScriptedLoadableModuleTest):
-    """Runs in the application: a small head through the logic."""
+    """Runs in the application, through the panel as a user would. What it asserts is in StUNetPerfusionLib.selfTest."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()
 
     def runTest(self):
-        self.setUp()
-        self.test_halfDoseHalvesTheBolus()
+        from StUNetPerfusionLib import selfTest
 
-    def test_halfDoseHalvesTheBolus(self):
-        from stunet_perfusion.series import DscSeries, Grid
-        from StUNetPerfusionLib.sequenceSeries import sequenceFromSeries, seriesFromSequence
-
-        times = 1.5 * np.arange(40)
-        passage = np.clip((times - 15) / 5, 0, None)
-        relaxation = 20 * (passage * np.exp(1 - passage)) ** 3
-        k, j, i = np.meshgrid(*(np.linspace(-1, 1, n) for n in (3, 32, 32)), indexing="ij")
-        head = 600.0 * (i**2 + j**2 + (k / 2) ** 2 < 0.7)
-        signal = (head * np.exp(-0.03 * relaxation)[:, None, None, None]).astype(np.float32)
-        grid = Grid(head.shape, np.diag([2.0, 2.0, 5.0, 1.0]))
-        full = sequenceFromSeries(DscSeries(signal, times, grid, 0.03), slicer.mrmlScene, "full dose")
-
-        half = seriesFromSequence(StUNetPerfusionLogic().simulateDose(full, 0.5, "noise-matched"))
-
-        measured = -np.log(half.signal[:, 1, 16, 16] / 600) / half.echo_time
-        np.testing.assert_allclose(measured, relaxation / 2, atol=1e-3)
+        for test in (
+            selfTest.test_halfDoseHalvesTheBolus,
+            selfTest.test_panelFromSampleToTable,
+            selfTest.test_otherModulesKeepTheirLayout,
+            selfTest.test_killedWorkerCostsOneSentence,
+            selfTest.test_closedSceneEndsARunQuietly,
+        ):
+            self.setUp()
+            self.delayDisplay(test.__name__)
+            test()

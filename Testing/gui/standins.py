@@ -49,7 +49,8 @@ class ScriptedLoadableModuleWidget:
 
 
 class ScriptedLoadableModuleLogic:
-    pass
+    def __init__(self, parent=None):
+        self.parent = parent
 
 
 class ScriptedLoadableModuleTest:

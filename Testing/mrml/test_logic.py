@@ -54,9 +54,30 @@ def test_an_impossible_dose_is_refused_before_anything_is_added(module, scene):
     assert scene.GetNumberOfNodes() == before
 
 
-def test_self_test_passes(module):
-    test = module.StUNetPerfusionTest()
-    test.runTest()
+def test_the_example_of_the_documentation(module, scene, small_checkpoint):
+    """The class that scripts use, unmodified, from a series to the table."""
+    from mrml.cases import FAST, add_regions, add_series
+    from StUNetPerfusionLib.statistics import asCsv
+
+    sequence, segmentation = add_series(scene), add_regions(scene)
+    logic = module.StUNetPerfusionLogic()
+    try:
+        low = logic.simulateDose(sequence, 0.5, "noise-matched")
+        reference = logic.computeReference(sequence)
+        result = logic.predict(sequence, dose=0.25, method="noise-matched", checkpoint=small_checkpoint, **FAST)
+        table = logic.compare(
+            result.cbv,
+            reference.cbv,
+            mask=(segmentation, "brain"),
+            tumor=(segmentation, "tumor"),
+            nawm=(segmentation, "white matter"),
+        )
+    finally:
+        logic.stop()
+    assert low.GetNumberOfDataNodes() == 40
+    assert reference.cbf is not None
+    assert result.uncertainty.GetName() == "patient CBV uncertainty at 25 % (hess)"
+    assert asCsv(table).splitlines()[-1].startswith("Tumor / white matter,,")
 
 
 def test_slicer_reads_our_color_table(scene):

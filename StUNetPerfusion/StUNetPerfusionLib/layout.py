@@ -1,0 +1,165 @@
+"""A layout of our own: the series and its curves above, three maps below, all slice views moving as one."""
+
+from __future__ import annotations
+
+import slicer
+from slicer.i18n import tr as _
+
+#: Far from the numbers that Slicer and other extensions take for their layouts.
+LAYOUT_ID = 28734
+
+SERIES_VIEW = "PerfusionSeries"
+PREDICTION_VIEW = "PerfusionPrediction"
+REFERENCE_VIEW = "PerfusionReference"
+THIRD_VIEW = "PerfusionThird"
+PLOT_VIEW = "PerfusionCurves"
+
+#: Views that show a map.
+MAP_VIEWS = (PREDICTION_VIEW, REFERENCE_VIEW, THIRD_VIEW)
+SLICE_VIEWS = (SERIES_VIEW, *MAP_VIEWS)
+
+#: Slice views of one group follow each other and leave those of other layouts alone.
+_VIEW_GROUP = 28734
+
+
+def layoutDescription() -> str:
+    """The layout as Slicer's layout manager reads it."""
+    names = {
+        SERIES_VIEW: (_("DSC"), "#8C8C8C"),
+        PREDICTION_VIEW: (_("CBV"), "#E07B39"),
+        REFERENCE_VIEW: (_("Ref"), "#3F8FBF"),
+        THIRD_VIEW: (_("+"), "#7A9E46"),
+    }
+
+    def sliceView(name: str) -> str:
+        label, color = names[name]
+        return (
+            f'<item splitSize="500"><view class="vtkMRMLSliceNode" singletontag="{name}">'
+            '<property name="orientation" action="default">Axial</property>'
+            f'<property name="viewlabel" action="default">{label}</property>'
+            f'<property name="viewcolor" action="default">{color}</property>'
+            f'<property name="viewgroup" action="default">{_VIEW_GROUP}</property>'
+            "</view></item>"
+        )
+
+    plotView = (
+        f'<item splitSize="500"><view class="vtkMRMLPlotViewNode" singletontag="{PLOT_VIEW}">'
+        '<property name="viewlabel" action="default">t</property></view></item>'
+    )
+    return (
+        '<layout type="vertical" split="true">'
+        '<item splitSize="480"><layout type="horizontal" split="true">'
+        f"{sliceView(SERIES_VIEW)}{plotView}</layout></item>"
+        '<item splitSize="520"><layout type="horizontal" split="true">'
+        f"{''.join(sliceView(name) for name in MAP_VIEWS)}</layout></item>"
+        "</layout>"
+    )
+
+
+def registerLayout(layoutNode) -> None:
+    """Make the layout known. Can be called again: a closed scene forgets it.
+
+    :param layoutNode: vtkMRMLLayoutNode of the application
+    """
+    description = layoutDescription()
+    if not layoutNode.SetLayoutDescription(LAYOUT_ID, description):
+        layoutNode.AddLayoutDescription(LAYOUT_ID, description)
+
+
+class SideBySide:
+    """Shows our layout and the one that was there before. Other modules' layouts are never changed."""
+
+    def __init__(self, layoutManager) -> None:
+        self._layoutManager = layoutManager
+        self._before: int | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether our layout is on screen."""
+        return self._layoutManager.layout == LAYOUT_ID
+
+    def show(self) -> None:
+        """Show our layout, and remember which one was shown."""
+        registerLayout(self._layoutManager.layoutLogic().GetLayoutNode())
+        if not self.shown:
+            self._before = self._layoutManager.layout
+            self._layoutManager.setLayout(LAYOUT_ID)
+
+    def restore(self) -> None:
+        """Show the layout that was there before ours."""
+        if self.shown:
+            self._layoutManager.setLayout(
+                self._before if self._before is not None else slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView
+            )
+
+    def setVolume(self, viewName: str, volumeNode, label: str = "") -> None:
+        """Put a volume into one view, without touching what lies over it.
+
+        :param volumeNode: vtkMRMLVolumeNode, or None for an empty view
+        :param label: what the view's handle says
+        """
+        compositeNode = self._compositeNode(viewName)
+        if compositeNode is None:
+            return
+        nodeId = volumeNode.GetID() if volumeNode is not None else None
+        if compositeNode.GetBackgroundVolumeID() != nodeId:
+            # An empty view has no slices but the one at 0, to which it would drag the views that are linked with it.
+            compositeNode.SetLinkedControl(False)
+            wasEmpty = compositeNode.GetBackgroundVolumeID() is None
+            compositeNode.SetBackgroundVolumeID(nodeId)
+            if wasEmpty and nodeId is not None and viewName != SERIES_VIEW:
+                self._follow(viewName)
+            compositeNode.SetHotLinkedControl(nodeId is not None)
+            compositeNode.SetLinkedControl(nodeId is not None)
+        if label:
+            self.sliceNode(viewName).SetLayoutLabel(label)
+
+    def sliceNode(self, viewName: str):
+        """The slice node of one of our views, or None while our layout was never shown."""
+        widget = self._layoutManager.sliceWidget(viewName)
+        return widget.mrmlSliceNode() if widget else None
+
+    def showChart(self, chartNode) -> None:
+        """Put time curves into the plot view."""
+        for n in range(self._layoutManager.plotViewCount):
+            viewNode = self._layoutManager.plotWidget(n).mrmlPlotViewNode()
+            if viewNode.GetSingletonTag() == PLOT_VIEW:
+                viewNode.SetPlotChartNodeID(chartNode.GetID() if chartNode is not None else None)
+
+    def fit(self, volumeNode) -> None:
+        """Turn the views into the volume's own planes and fill them with it.
+
+        A series that was acquired obliquely is shown as it was acquired: one slice of the series in one plane.
+        """
+        for name in SLICE_VIEWS:
+            widget = self._layoutManager.sliceWidget(name)
+            if widget is None:
+                continue
+            sliceNode = widget.mrmlSliceNode()
+            sliceNode.RotateToVolumePlane(volumeNode)
+            widget.sliceLogic().FitSliceToAll()
+            widget.sliceLogic().SnapSliceOffsetToIJK()
+
+    def jumpTo(self, ras) -> None:
+        """Show the slice through a point, in all views.
+
+        :param ras: (3,) mm, right-anterior-superior
+        """
+        for name in SLICE_VIEWS:
+            sliceNode = self.sliceNode(name)
+            if sliceNode is not None:
+                sliceNode.JumpSliceByOffsetting(*(float(value) for value in ras))
+
+    def _follow(self, viewName: str) -> None:
+        """Let a view begin where the view of the series is."""
+        widget = self._layoutManager.sliceWidget(viewName)
+        sliceNode = widget.mrmlSliceNode()
+        sliceNode.GetSliceToRAS().DeepCopy(self.sliceNode(SERIES_VIEW).GetSliceToRAS())
+        sliceNode.UpdateMatrices()
+        offset = sliceNode.GetSliceOffset()
+        widget.sliceLogic().FitSliceToAll()
+        sliceNode.SetSliceOffset(offset)
+
+    def _compositeNode(self, viewName: str):
+        widget = self._layoutManager.sliceWidget(viewName)
+        return widget.mrmlSliceCompositeNode() if widget else None

@@ -1,0 +1,1 @@
+"""The panel: one file a section of it, and `panel`, which lets them work together."""

@@ -1,0 +1,80 @@
+"""Section "Dose": the slider, and the series and curves that follow it while it moves."""
+
+from __future__ import annotations
+
+import qt
+import slicer
+
+from StUNetPerfusionLib.choices import doseOptions
+
+#: Milliseconds after the last change of the dose before a preview is asked for, unless the slider is still held.
+SETTLE_MS = 200
+
+
+class DoseSection:
+    """Lets the user choose a dose; everything cheap follows at once, a preview when the slider is let go.
+
+    :param ui: the widgets of the panel
+    :param panel: what the sections share
+    """
+
+    def __init__(self, ui, panel) -> None:
+        self._ui = ui
+        self._panel = panel
+        for button, percent in ((ui.doseFullButton, 100), (ui.doseHalfButton, 50), (ui.doseQuarterButton, 25)):
+            button.clicked.connect(lambda *_, percent=percent: self.setDose(percent))
+        (slider,) = slicer.util.findChildren(ui.doseSlider, className="ctkDoubleSlider")
+        slider.connect("sliderPressed()", self.onPressed)
+        slider.connect("sliderReleased()", self.onReleased)
+        self._held = False
+        self._settle = qt.QTimer()
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(SETTLE_MS)
+        self._settle.timeout.connect(self.onSettled)
+        self._shown: dict | None = None
+        ui.frameSlider.connect("valueChanged(double)", self._onFrameMoved)
+
+    def refresh(self) -> None:
+        """Show what the parameters hold, and let the series follow."""
+        parameters = self._panel.parameters
+        options = doseOptions(parameters)
+        if options != self._shown:
+            self._shown = options
+            self._panel.views.paintSeries()
+            self._panel.curves.updateVoxel()
+            self._settle.start()
+        if int(self._ui.frameSlider.value) != parameters.frame:
+            self._ui.frameSlider.value = parameters.frame
+            self._panel.views.paintSeries()
+
+    def showFrames(self, frames: int, peak: int) -> None:
+        """Set the range of the frame slider for another series, and show the frame with the deepest bolus."""
+        wasBlocked = self._ui.frameSlider.blockSignals(True)
+        self._ui.frameSlider.maximum = frames - 1
+        self._ui.frameSlider.value = peak
+        self._ui.frameSlider.blockSignals(wasBlocked)
+        self._panel.parameters.frame = peak
+
+    def setDose(self, percent: float) -> None:
+        """Choose a dose."""
+        self._panel.parameters.dosePercent = percent
+
+    def onPressed(self) -> None:
+        """The slider was taken hold of."""
+        self._held = True
+
+    def onReleased(self) -> None:
+        """The slider was let go."""
+        self._held = False
+        self._settle.stop()
+        self._panel.onDoseSettled()
+
+    def onSettled(self) -> None:
+        """The dose has not changed for a while, by keyboard, wheel or a held slider."""
+        if not self._held:
+            self._panel.onDoseSettled()
+
+    def _onFrameMoved(self, value: float) -> None:
+        if self._panel.parameters is not None and self._panel.parameters.frame != int(value):
+            self._panel.parameters.frame = int(value)
+            self._panel.views.paintSeries()

@@ -1,0 +1,156 @@
+"""Section "Input": the series, what was understood of it, and regions."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+import qt
+import slicer
+
+from stunet_perfusion.errors import StUNetPerfusionError
+from StUNetPerfusionLib.inputSeries import describeSeries, describeWarnings, inputFacts
+from StUNetPerfusionLib.openSeries import openSeries
+from StUNetPerfusionLib.panelWords import inPanelWords
+from StUNetPerfusionLib.translation import tr as _
+
+#: Parameters that name a segment, and what such a segment's name contains when people name it.
+REGIONS = {
+    "brain": ("brain",),
+    "tumor": ("tumor", "tumour", "lesion", "glio", "gbm", "metastas"),
+    "whiteMatter": ("white", "nawm"),
+    "vessel": ("vessel", "arter", "aif"),
+}
+
+_WARNING_COLOR = "#B36B00"
+_ERROR_COLOR = "#C0392B"
+
+
+class InputSection:
+    """Lets the user choose a series and regions, and says what was understood.
+
+    :param ui: the widgets of the panel
+    :param panel: what the sections share
+    """
+
+    def __init__(self, ui, panel) -> None:
+        self._ui = ui
+        self._panel = panel
+        self._segmentBoxes = {region: getattr(ui, f"{region}SegmentComboBox") for region in REGIONS}
+        ui.openFileButton.clicked.connect(self.onOpenFile)
+        ui.sampleButton.clicked.connect(self.onSample)
+        for region, box in self._segmentBoxes.items():
+            box.connect("activated(int)", lambda index, region=region: self._onSegmentChosen(region))
+
+    def refresh(self) -> None:
+        """Show what the parameters hold."""
+        self._refreshSegments()
+
+    def showReading(self) -> None:
+        """Say that the series is being looked at."""
+        parameters = self._panel.parameters
+        try:
+            facts = inputFacts(parameters.inputNode, **self._panel.timingOptions())
+        except StUNetPerfusionError as error:
+            self.showError(error)
+            return
+        self._ui.understoodLabel.text = html.escape(describeSeries(facts)) + " " + _("Looking for the bolus…")
+
+    def showNothing(self) -> None:
+        """Say what to do first."""
+        self._ui.understoodLabel.text = _("Choose a series, open a file, or try the sample.")
+
+    def showUnderstood(self, opened) -> None:
+        """Say what was understood, and what is odd."""
+        lines = [html.escape(describeSeries(opened.facts, opened))]
+        lines += [
+            f'<span style="color:{_WARNING_COLOR}">{html.escape(text)}</span>'
+            for text in describeWarnings(opened.facts, opened)
+        ]
+        self._ui.understoodLabel.text = "<br>".join(lines)
+
+    def showError(self, error: Exception | str) -> None:
+        """Say why the series cannot be used."""
+        text = html.escape(inPanelWords(error))
+        self._ui.understoodLabel.text = f'<span style="color:{_ERROR_COLOR}">{text}</span>'
+
+    def onOpenFile(self) -> None:
+        """Ask for a file and open it as a sequence."""
+        settings = slicer.app.userSettings()
+        folder = settings.value("StUNetPerfusion/LastFolder", "")
+        path = qt.QFileDialog.getOpenFileName(
+            slicer.util.mainWindow(),
+            _("Open a DSC series"),
+            folder,
+            _("DSC series") + " (*.nii *.nii.gz *.nrrd *.nhdr);;" + _("All files") + " (*)",
+        )
+        if path:
+            settings.setValue("StUNetPerfusion/LastFolder", str(Path(path).parent))
+            self.openFile(path)
+
+    def openFile(self, path: str) -> None:
+        """Open a file as a sequence and choose it."""
+        with self._panel.sayingWhatWentWrong(self.showError):
+            with slicer.util.WaitCursor():
+                sequenceNode = openSeries(path, slicer.mrmlScene)
+            self._panel.parameters.inputNode = sequenceNode
+
+    def onSample(self) -> None:
+        """Make the sample and choose it, with its regions."""
+        self._ui.understoodLabel.text = _("Making the sample: a digital head with a tumor…")
+        run = self._panel.start(lambda: self._panel.logic.addSample(waitForCompletion=False))
+        if run is not None:
+            run.onFinished = self._onSampleMade
+
+    def _onSampleMade(self, run) -> None:
+        if run.result is None:
+            self.showError(run.sentence)
+            return
+        parameters = self._panel.parameters
+        with slicer.util.NodeModify(parameters.parameterNode):
+            parameters.segmentation = run.result.segmentation
+            self._guessRegions()
+            parameters.inputNode = run.result.sequence
+
+    def _refreshSegments(self) -> None:
+        parameters = self._panel.parameters
+        segmentation = parameters.segmentation
+        none = {"brain": _("found automatically")}
+        for region, box in self._segmentBoxes.items():
+            chosen = getattr(parameters, f"{region}Segment")
+            wasBlocked = box.blockSignals(True)
+            box.clear()
+            box.addItem(none.get(region, _("none")), "")
+            if segmentation is not None:
+                segments = segmentation.GetSegmentation()
+                for n in range(segments.GetNumberOfSegments()):
+                    segment = segments.GetNthSegment(n)
+                    box.addItem(segment.GetName(), segments.GetNthSegmentID(n))
+            box.currentIndex = max(box.findData(chosen), 0)
+            box.enabled = segmentation is not None
+            box.blockSignals(wasBlocked)
+
+    def onSegmentationChanged(self) -> None:
+        """Another segmentation was chosen: guess which segment is which, and let the user correct it."""
+        self._guessRegions()
+        self._refreshSegments()
+
+    def _guessRegions(self) -> None:
+        parameters = self._panel.parameters
+        segmentation = parameters.segmentation
+        named = {}
+        if segmentation is not None:
+            segments = segmentation.GetSegmentation()
+            named = {
+                segments.GetNthSegmentID(n): segments.GetNthSegment(n).GetName().lower()
+                for n in range(segments.GetNumberOfSegments())
+            }
+        for region, words in REGIONS.items():
+            if getattr(parameters, f"{region}Segment") in named:
+                continue
+            found = next((key for key, name in named.items() if any(word in name for word in words)), "")
+            setattr(parameters, f"{region}Segment", found)
+
+    def _onSegmentChosen(self, region: str) -> None:
+        box = self._segmentBoxes[region]
+        setattr(self._panel.parameters, f"{region}Segment", str(box.itemData(box.currentIndex) or ""))

@@ -1,0 +1,200 @@
+"""Section "Model": the checkpoint, the device, and whether this computer can run a network at all."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+import qt
+import slicer
+
+from stunet_perfusion.checkpoint_document import describe
+from stunet_perfusion.errors import StUNetPerfusionError
+from stunet_perfusion.resources import RESOURCES
+from StUNetPerfusionLib.installing import installWithConsent
+from StUNetPerfusionLib.panelWords import inPanelWords
+from StUNetPerfusionLib.translation import tr as _
+
+_RECENT_FILES = "StUNetPerfusion/RecentCheckpoints"
+_MOST_RECENT = 5
+
+_NETWORKS = {"stunet": "stU-Net", "hess": "Hess", "ulas": "Ulas"}
+
+
+class ModelSection:
+    """Lets the user choose a network and a device, and says what they are.
+
+    :param ui: the widgets of the panel
+    :param panel: what the sections share
+    """
+
+    def __init__(self, ui, panel) -> None:
+        self._ui = ui
+        self._panel = panel
+        self._environment: dict | None = None
+        self._described: str | None = None
+        ui.checkpointComboBox.connect("activated(int)", self._onCheckpointChosen)
+        ui.browseCheckpointButton.clicked.connect(self.onBrowse)
+        ui.deviceComboBox.connect("activated(int)", self._onDeviceChosen)
+        ui.installButton.clicked.connect(self.onInstall)
+        self._ui.environmentLabel.text = _("Looking at this computer…")
+
+    @property
+    def ready(self) -> bool:
+        """Whether a network can run: everything is installed, and the checkpoint can be read."""
+        return self._environment is not None and not self._environment["missing"] and self._described is not None
+
+    def refresh(self) -> None:
+        """Show what the parameters hold."""
+        self._refreshCheckpoints()
+        self._refreshDevices()
+
+    def lookAtEnvironment(self) -> None:
+        """Ask the worker what this computer can do."""
+        run = self._panel.start(lambda: self._panel.logic.environment(waitForCompletion=False))
+        if run is not None:
+            run.onFinished = self._onEnvironment
+
+    def deviceLabel(self, name: str) -> str:
+        """What people call a device; its own name where the worker has not told yet."""
+        devices = (self._environment or {}).get("devices", [])
+        return next((device["label"] for device in devices if device["name"] == name), name)
+
+    def chosenDevice(self) -> str:
+        """The device that "auto" stands for, or the one that was chosen."""
+        chosen = self._panel.parameters.device
+        return (self._environment or {}).get("auto", "cpu") if chosen == "auto" else chosen
+
+    def onBrowse(self) -> None:
+        """Ask for a checkpoint."""
+        path = qt.QFileDialog.getOpenFileName(
+            slicer.util.mainWindow(), _("Choose a trained network"), "", _("Checkpoints") + " (*.safetensors)"
+        )
+        if path:
+            self._panel.parameters.checkpoint = path
+            recent = [path, *(other for other in _recentCheckpoints() if other != path)]
+            slicer.app.userSettings().setValue(_RECENT_FILES, recent[:_MOST_RECENT])
+
+    def onInstall(self) -> None:
+        """Install what is missing, if the user agrees; then look again, in a process of its own."""
+        with self._panel.sayingWhatWentWrong():
+            if installWithConsent(self._environment["missing"], self._panel.say):
+                self._panel.logic.stop()  # the next worker sees what was installed
+                self._ui.environmentLabel.text = _("Installed. Checking whether it runs…")
+                self.lookAtEnvironment()
+
+    def _onEnvironment(self, run) -> None:
+        if run.result is None:
+            self._ui.environmentLabel.text = html.escape(run.sentence)
+            return
+        self._environment = run.result
+        missing = run.result["missing"]
+        if missing:
+            names = ", ".join({"torch": "PyTorch"}.get(name, name) for name in missing)
+            self._ui.environmentLabel.text = _("To run networks, {names} must be installed first.").format(names=names)
+        elif run.result.get("torch_error"):
+            self._ui.environmentLabel.text = html.escape(run.result["torch_error"])
+        else:
+            self._ui.environmentLabel.text = _("Ready: PyTorch {torch}, Python {python}").format(
+                torch=run.result["torch"], python=run.result["python"]
+            )
+        self._ui.installButton.visible = bool(missing)
+        self._refreshDevices()
+        self._panel.refreshApply()
+
+    def _refreshDevices(self) -> None:
+        box = self._ui.deviceComboBox
+        wasBlocked = box.blockSignals(True)
+        box.clear()
+        devices = (self._environment or {}).get("devices", [])
+        auto = (self._environment or {}).get("auto")
+        box.addItem(_("Automatic: {device}").format(device=self.deviceLabel(auto)) if auto else _("Automatic"), "auto")
+        for device in devices:
+            box.addItem(device["label"], device["name"])
+        box.currentIndex = max(box.findData(self._panel.parameters.device), 0)
+        box.blockSignals(wasBlocked)
+
+    def _refreshCheckpoints(self) -> None:
+        box = self._ui.checkpointComboBox
+        chosen = self._panel.parameters.checkpoint
+        wasBlocked = box.blockSignals(True)
+        box.clear()
+        for path in _shippedCheckpoints():
+            box.addItem(_("{name} (ships with the extension)").format(name=_nameOf(path)), str(path))
+        for path in dict.fromkeys([*([chosen] if chosen else []), *_recentCheckpoints()]):
+            if box.findData(path) < 0:
+                box.addItem(Path(path).name, path)
+        box.currentIndex = max(box.findData(chosen), 0)
+        box.blockSignals(wasBlocked)
+        self._describe(str(box.itemData(box.currentIndex) or ""))
+
+    def _describe(self, path: str) -> None:
+        if path == self._described:
+            return
+        self._described = None
+        try:
+            self._ui.checkpointLabel.text = _description(describe(path))
+            self._described = path
+        except StUNetPerfusionError as error:
+            self._ui.checkpointLabel.text = f'<span style="color:#C0392B">{html.escape(inPanelWords(error))}</span>'
+        self._panel.refreshApply()
+
+    def _onCheckpointChosen(self, index: int) -> None:
+        path = str(self._ui.checkpointComboBox.itemData(index))
+        # The one that ships is remembered as such, so that a scene can be opened on another computer.
+        self._panel.parameters.checkpoint = "" if index == 0 else path
+
+    def _onDeviceChosen(self, index: int) -> None:
+        self._panel.parameters.device = str(self._ui.deviceComboBox.itemData(index))
+
+
+def _shippedCheckpoints() -> list[Path]:
+    """The default first."""
+    return sorted(
+        (RESOURCES / "Checkpoints").glob("*.safetensors"), key=lambda path: (path.stem != "stunet", path.stem)
+    )
+
+
+def _recentCheckpoints() -> list[str]:
+    recent = slicer.app.userSettings().value(_RECENT_FILES) or ()
+    recent = (recent,) if isinstance(recent, str) else recent
+    return [path for path in recent if Path(path).is_file()]
+
+
+def _nameOf(path: Path) -> str:
+    try:
+        network = describe(path)["network"]
+    except StUNetPerfusionError:
+        return path.name
+    return (
+        f"{_NETWORKS.get(network, network)}, {path.stem}" if path.stem != network else _NETWORKS.get(network, network)
+    )
+
+
+def _description(document: dict) -> str:
+    """What a checkpoint is, in a few lines."""
+    lines = [
+        _("{network}, {size:.1f} MB, license {license}").format(
+            network=_NETWORKS.get(document["network"], document["network"]),
+            size=document["size_bytes"] / 1e6,
+            license=document["licence"],
+        )
+    ]
+    training, scores = document["training"], document["scores"]
+    if training.get("data"):
+        told = [str(training[name]) for name in ("data", "target", "dose") if training.get(name)]
+        lines.append(html.escape(_("Trained on {facts}").format(facts="; ".join(told))))
+    if isinstance(scores.get("by_dose"), dict):
+        reached = [
+            f"{100 * float(dose):g} %: {values['correlation']:.2f}"
+            for dose, values in scores["by_dose"].items()
+            if isinstance(values, dict) and isinstance(values.get("correlation"), float)
+        ]
+        lines.append(
+            html.escape(
+                _("Correlation with the truth, {on}: {scores}").format(
+                    on=scores.get("on", "?"), scores=", ".join(reached)
+                )
+            )
+        )
+    return "<br>".join(lines)

@@ -1,0 +1,73 @@
+"""Section "Numbers": the table of a result, and the ways out of the panel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import qt
+import slicer
+
+from StUNetPerfusionLib.statistics import asCsv
+from StUNetPerfusionLib.translation import tr as _
+
+
+class NumbersSection:
+    """Shows the table, copies it, saves it, and writes the report.
+
+    :param ui: the widgets of the panel
+    :param panel: what the sections share
+    """
+
+    def __init__(self, ui, panel) -> None:
+        self._ui = ui
+        self._panel = panel
+        ui.copyButton.clicked.connect(self.onCopy)
+        ui.exportButton.clicked.connect(self.onExport)
+        ui.reportButton.clicked.connect(self.onReport)
+
+    @property
+    def tableNode(self):
+        """The vtkMRMLTableNode that is shown, or None."""
+        return self._ui.numbersTableView.mrmlTableNode()
+
+    def show(self, tableNode) -> None:
+        """Show a table; None empties the section."""
+        self._ui.numbersTableView.setMRMLTableNode(tableNode)
+        self._ui.numbersTableView.visible = tableNode is not None
+        self._ui.numbersLabel.visible = tableNode is None
+        for button in (self._ui.copyButton, self._ui.exportButton, self._ui.reportButton):
+            button.enabled = tableNode is not None
+        if tableNode is not None:
+            self._ui.numbersTableView.setFirstRowLocked(True)
+            self._ui.numbersTableView.resizeColumnsToContents()
+
+    def onCopy(self) -> None:
+        """Copy the table, tab-separated as spreadsheets take it."""
+        qt.QApplication.clipboard().setText(asCsv(self.tableNode, "\t"))
+
+    def onExport(self) -> None:
+        """Save the table."""
+        path = self._askForFile(_("Save the numbers"), "perfusion.csv", "CSV (*.csv)")
+        if path:
+            with self._panel.sayingWhatWentWrong():
+                from stunet_perfusion.staged import staged_file
+
+                with staged_file(Path(path)) as file:
+                    file.write_text(asCsv(self.tableNode), encoding="utf-8")
+                self._panel.say(_("Saved {path}.").format(path=path))
+
+    def onReport(self) -> None:
+        """Write the one-page report."""
+        path = self._askForFile(_("Save the report"), "perfusion.pdf", "PDF (*.pdf);;PNG (*.png)")
+        if path:
+            with self._panel.sayingWhatWentWrong():
+                self._panel.writeReport(Path(path))
+                self._panel.say(_("Saved {path}.").format(path=path))
+
+    def _askForFile(self, title: str, name: str, kinds: str) -> str:
+        settings = slicer.app.userSettings()
+        folder = settings.value("StUNetPerfusion/LastOutputFolder", qt.QDir.homePath())
+        path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, str(Path(folder) / name), kinds)
+        if path:
+            settings.setValue("StUNetPerfusion/LastOutputFolder", str(Path(path).parent))
+        return path

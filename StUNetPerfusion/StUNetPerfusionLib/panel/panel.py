@@ -1,0 +1,301 @@
+"""What the sections of the panel share, and how they work together."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+
+from stunet_perfusion.errors import InputError, StUNetPerfusionError
+from StUNetPerfusionLib.choices import inputOptions, modelOptions
+from StUNetPerfusionLib.layout import SideBySide
+from StUNetPerfusionLib.panel.applying import applyChoice, mapsOfResult, otherResults, resultWith
+from StUNetPerfusionLib.panel.curvesSection import CurvesSection
+from StUNetPerfusionLib.panel.doseSection import DoseSection
+from StUNetPerfusionLib.panel.inputSection import InputSection
+from StUNetPerfusionLib.panel.modelSection import ModelSection
+from StUNetPerfusionLib.panel.numbersSection import NumbersSection
+from StUNetPerfusionLib.panel.previewing import Previewing
+from StUNetPerfusionLib.panel.referenceSection import ReferenceSection
+from StUNetPerfusionLib.panel.runSection import RunSection, duration
+from StUNetPerfusionLib.panel.viewsSection import ViewsSection
+from StUNetPerfusionLib.panelWords import inPanelWords
+from StUNetPerfusionLib.report import writeReport
+from StUNetPerfusionLib.translation import tr as _
+
+#: Milliseconds between two looks at what the worker says.
+_POLL_MS = 30
+
+
+class Panel:
+    """Knows the parameters, the opened series and the sections.
+
+    :param ui: the widgets of the .ui file
+    :param logic: StUNetPerfusionLogic
+    :param observer: VTKObservationMixin, which forgets its observers when the widget goes
+    """
+
+    def __init__(self, ui, logic, observer) -> None:
+        self.ui = ui
+        self.logic = logic
+        self.observer = observer
+        self.parameters = None
+        self.opened = None
+        self._openKey: tuple | None = None
+        self._segmentation: str | None = None
+        self._aifKey: tuple | None = None
+        self._previewKey: tuple | None = None
+        self._slices: list[int] = []
+        self._timer = qt.QTimer()
+        self._timer.setInterval(_POLL_MS)
+        self._timer.timeout.connect(self._poll)
+        self.run = RunSection(ui, self)
+        self.views = ViewsSection(ui, self, SideBySide(slicer.app.layoutManager()))
+        self.curves = CurvesSection(self)
+        self.input = InputSection(ui, self)
+        self.dose = DoseSection(ui, self)
+        self.model = ModelSection(ui, self)
+        self.reference = ReferenceSection(ui, self)
+        self.numbers = NumbersSection(ui, self)
+        self.previewing = Previewing(self)
+        logic.onLog = self.run.log
+        self.numbers.show(None)
+
+    # ---- parameters
+
+    def setParameters(self, parameters) -> None:
+        """Work with the parameters of this scene; None while it is being closed."""
+        self.parameters = parameters
+        if parameters is None:
+            self.opened = self._openKey = self._segmentation = self._aifKey = self._previewKey = None
+            self.previewing.forget()
+            self.views.forget()
+            self.curves.forget()
+            self.numbers.show(None)
+            self.input.showNothing()
+            return
+        self.parametersChanged()
+
+    def parametersChanged(self) -> None:
+        """Let every section follow the parameters."""
+        if self.parameters is None:
+            return
+        segmentation = self.parameters.segmentation
+        segmentationId = segmentation.GetID() if segmentation is not None else None
+        if segmentationId != self._segmentation:
+            self._segmentation = segmentationId
+            self.input.onSegmentationChanged()
+        self._openWhereChanged()
+        for section in (self.input, self.dose, self.model, self.reference, self.views):
+            section.refresh()
+        self._askForAifWhereChanged()
+        self._previewWhereChanged()
+        self.refreshApply()
+
+    def inputOptions(self) -> dict[str, Any]:
+        """How the series is to be understood, as the logic takes it."""
+        return inputOptions(self.parameters)
+
+    def timingOptions(self) -> dict[str, Any]:
+        """The part of it that is about time."""
+        options = self.inputOptions()
+        return {name: options[name] for name in ("echoTime", "frameInterval")}
+
+    # ---- the series
+
+    def _openWhereChanged(self) -> None:
+        node = self.parameters.inputNode
+        options = self.inputOptions()
+        mask = options.pop("mask")
+        key = (
+            node.GetID() if node is not None else None,
+            (mask[0].GetID(), mask[1]) if mask else None,
+            tuple(options.items()),
+        )
+        if key == self._openKey:
+            return
+        self._openKey = key
+        self.opened = None
+        self.previewing.forget()
+        self.views.showSeries(None)
+        self.curves.start(None)
+        if node is None:
+            self.input.showNothing()
+            return
+        self.input.showReading()
+        run = self.start(
+            lambda: self.logic.openInput(node, waitForCompletion=False, **self.inputOptions()), self.input.showError
+        )
+        if run is not None:
+            run.onFinished = self._onOpened
+
+    def _onOpened(self, run) -> None:
+        if self.parameters is None or run.state == "cancelled":
+            return
+        if run.result is None:
+            self.input.showError(run.sentence)
+            self.refreshApply()
+            return
+        opened = self.opened = run.result
+        self.input.showUnderstood(opened)
+        self.views.forgetWindow()
+        self.dose.showFrames(opened.facts.frames, opened.peak)
+        self.views.showSeries(opened)
+        self.views.observeSlices(self._onSliceMoved)
+        self.curves.start(opened)
+        self._aifKey = self._currentAifKey()
+        result = resultWith(self)
+        if result is not None:
+            self.showResult(result)
+        self.refreshApply()
+        self.onDoseSettled()
+
+    def _onSliceMoved(self, sliceNode, event) -> None:
+        if self.opened is None or self.parameters is None:
+            return
+        slices = self.views.shownSlices()
+        if slices and slices != self._slices:
+            self._slices = slices
+            self.views.paintSeries()
+            self.previewing.askSoon()
+
+    # ---- what follows from a change
+
+    def onDoseSettled(self) -> None:
+        """The dose was chosen: show its map, if it is there, or preview it."""
+        if self.opened is None:
+            return
+        result = resultWith(self)
+        if result is not None:
+            self.showResult(result)
+        else:
+            self.previewing.ask()
+        self.refreshApply()
+
+    def _previewWhereChanged(self) -> None:
+        parameters = self.parameters
+        key = (parameters.preview, parameters.method, parameters.checkpoint, parameters.device)
+        if key != self._previewKey:
+            self._previewKey = key
+            if self.opened is not None:
+                self.onDoseSettled()
+
+    def _currentAifKey(self) -> tuple:
+        parameters = self.parameters
+        point = parameters.aifPoint
+        return (
+            parameters.aifSource,
+            parameters.vesselSegment,
+            point.GetID() if point is not None else None,
+            parameters.baseline,
+        )
+
+    def _askForAifWhereChanged(self) -> None:
+        key = self._currentAifKey()
+        if key != self._aifKey:
+            self._aifKey = key
+            self.curves.askForAif()
+
+    def refreshApply(self) -> None:
+        """Whether Apply can be pressed, and how long it will take."""
+        if self.parameters is None:
+            return
+        if self.opened is None:
+            self.run.allow(False, _("Choose a series first"))
+        elif not self.model.ready:
+            self.run.allow(False, _("The network cannot run yet: see Model"))
+        else:
+            self.run.allow(True, "")
+        if self.opened is not None and self.model.ready:
+            device = self.model.chosenDevice()
+            options = modelOptions(self.parameters)
+            seconds = self.logic.estimateSeconds(
+                self.parameters.inputNode, device, options["checkpoint"], **self.inputOptions()
+            )
+            self.run.showEstimate(seconds, self.model.deviceLabel(device))
+
+    # ---- apply
+
+    def apply(self) -> None:
+        """Compute prediction, reference, difference and numbers for all slices."""
+        self.previewing.cancel()
+        run = self.start(lambda: applyChoice(self), lambda error: self.say(inPanelWords(error), error=True))
+        if run is None:
+            return
+        self.run.begin(run)
+        run.onFinished = self._onApplied
+
+    def _onApplied(self, run) -> None:
+        if run.state == "done":
+            self.run.end(_("Done in {time}.").format(time=duration(run.seconds)), error=False)
+            self.showResult(run.result)
+        else:
+            self.run.end(run.sentence, error=run.state == "failed")
+        self.refreshApply()
+
+    def showResult(self, result) -> None:
+        """Show the maps and numbers of a result, and offer the other ones for flipping."""
+        self.views.showMaps(mapsOfResult(result))
+        self.views.showOthers([mapsOfResult(other) for other in otherResults(self, result)])
+        self.numbers.show(result.table)
+        self.run.sayPreview("")
+
+    def writeReport(self, path: Path) -> None:
+        """Write the one-page report of what is shown."""
+        result = resultWith(self)
+        if result is None:
+            raise InputError(
+                _("Report"), _("there is no result for what is chosen now"), _("press Apply, and save the report then")
+            )
+        writeReport(path, result.cbv, result.table, slicer.app.layoutManager(), result.cbv.GetName())
+
+    # ---- running things
+
+    def start(self, begin: Callable[[], Any], onError: Callable[[Exception], None] | None = None):
+        """Begin a run and look after it until it has ended.
+
+        :param begin: returns a Run
+        :param onError: told why it could not begin; by default the status line says it
+        :returns: the run, or None where it could not begin
+        """
+        with self.sayingWhatWentWrong(onError):
+            run = begin()
+            if not self._timer.isActive():
+                self._timer.start()
+            return run
+        return None
+
+    def say(self, sentence: str, error: bool = False) -> None:
+        """One sentence for the user."""
+        self.run.say(sentence, error)
+
+    @contextmanager
+    def sayingWhatWentWrong(self, onError: Callable[[Exception], None] | None = None) -> Iterator[None]:
+        """What fails within is said in one sentence; a fault of ours leaves its traceback in the log too."""
+        tell = onError or (lambda error: self.say(inPanelWords(error), error=True))
+        try:
+            yield
+        except StUNetPerfusionError as error:
+            tell(error)
+        except Exception as error:
+            logging.exception("StUNetPerfusion")
+            self.run.log(traceback.format_exc())
+            tell(RuntimeError(_("Something unexpected went wrong ({error}); the log says more.").format(error=error)))
+
+    def _poll(self) -> None:
+        with self.sayingWhatWentWrong():
+            if not self.logic.poll():
+                self._timer.stop()
+
+    def stop(self) -> None:
+        """The application or the widget ends: no more looking, no more worker."""
+        self._timer.stop()
+        self.previewing.forget()
+        self.logic.onLog = None
+        self.logic.stop()

@@ -1,0 +1,41 @@
+"""Section "Reference": which map the prediction is compared with."""
+
+from __future__ import annotations
+
+from StUNetPerfusionLib.fslVerbena import verbenaProgram
+from StUNetPerfusionLib.parameterNode import AifSource, ReferenceSource
+from StUNetPerfusionLib.translation import tr as _
+
+
+class ReferenceSection:
+    """Shows only what matters for the chosen kind of reference.
+
+    :param ui: the widgets of the panel
+    :param panel: what the sections share
+    """
+
+    def __init__(self, ui, panel) -> None:
+        self._ui = ui
+        self._panel = panel
+
+    def refresh(self) -> None:
+        """Show what the parameters hold."""
+        ui, parameters = self._ui, self._panel.parameters
+        source = parameters.referenceSource
+        rows = {
+            (ui.referenceVolumeLabel, ui.referenceVolumeSelector): source == ReferenceSource.VOLUME,
+            (ui.referenceDoseLabel, ui.referenceDoseComboBox): source != ReferenceSource.VOLUME,
+            (ui.baselineLabel, ui.baselineComboBox): source == ReferenceSource.BUILT_IN,
+            (ui.leakageCheckBox,): source == ReferenceSource.BUILT_IN,
+            (ui.aifPointLabel, ui.aifPointSelector): parameters.aifSource == AifSource.POINT,
+        }
+        for widgets, visible in rows.items():
+            for widget in widgets:
+                widget.visible = visible
+        missing = source == ReferenceSource.FSL and verbenaProgram() is None
+        ui.referenceNoteLabel.visible = missing
+        ui.referenceNoteLabel.text = (
+            _("FSL's program verbena is not on the path; install FSL, or let the map be computed here.")
+            if missing
+            else ""
+        )

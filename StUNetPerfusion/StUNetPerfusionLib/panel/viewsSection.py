@@ -1,0 +1,303 @@
+"""Section "Views": which volumes stand where, in which window, and flipping between two doses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import qt
+import slicer
+import vtk
+
+from StUNetPerfusionLib import colors, layout
+from StUNetPerfusionLib.choices import doseOptions, segmentChoice
+from StUNetPerfusionLib.lowDoseVolume import LowDoseVolume
+from StUNetPerfusionLib.masks import maskOfSegment
+from StUNetPerfusionLib.parameterNode import ThirdMap
+from StUNetPerfusionLib.translation import tr as _
+
+#: The range slider ends at so many times the brightest voxel that the first window shows.
+_ROOM_ABOVE = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class ShownMaps:
+    """Four maps that belong together; None where there is none.
+
+    :param prediction: vtkMRMLScalarVolumeNode, as are the others
+    :param label: what the handle of the prediction's view says, for example "25 %"
+    :param referenceLabel: the same for the reference
+    :param quantity: title of the legend of prediction and reference
+    """
+
+    prediction: Any
+    reference: Any = None
+    difference: Any = None
+    uncertainty: Any = None
+    label: str = ""
+    referenceLabel: str = ""
+    quantity: str = "CBV"
+
+
+class ViewsSection:
+    """Puts volumes into our layout and keeps their windows equal.
+
+    :param ui: the widgets of the panel
+    :param panel: what the sections share
+    :param views: the layout
+    """
+
+    def __init__(self, ui, panel, views: layout.SideBySide) -> None:
+        self._ui = ui
+        self._panel = panel
+        self._views = views
+        self._shown: ShownMaps | None = None
+        self._lowDose: LowDoseVolume | None = None
+        self._observed: list[tuple[Any, int]] = []
+        self._window: tuple[float, float] | None = None
+        self._others: list[ShownMaps] = []
+        self._beforeFlip: ShownMaps | None = None
+        ui.layoutButton.connect("toggled(bool)", self._onLayoutToggled)
+        ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindowMoved)
+        ui.flipButton.connect("toggled(bool)", self._onFlipped)
+        # Slices beside the one that is seen are painted while nothing else is to be done.
+        self._idle = qt.QTimer()
+        self._idle.setSingleShot(True)
+        self._idle.setInterval(100)
+        self._idle.timeout.connect(self._paintAllShown)
+
+    # ---- the series
+
+    def showSeries(self, opened) -> None:
+        """Show another series; None takes the old one away."""
+        if self._lowDose is not None:
+            self._lowDose.remove()
+            self._lowDose = None
+        if opened is None:
+            return
+        self._lowDose = LowDoseVolume(slicer.mrmlScene, opened)
+        self.showLayout()
+        self._views.setVolume(layout.SERIES_VIEW, self._lowDose.node)
+        self._placeViews()
+        self.paintSeries()
+        # Views that are new in the layout turn to their own planes once they get their size; that comes next.
+        qt.QTimer.singleShot(0, self._placeViews)
+
+    def _placeViews(self) -> None:
+        """Turn the views to the slices as they were acquired, and to the one that matters most."""
+        opened = self._panel.opened
+        if opened is None or self._lowDose is None or self._lowDose.node is None:
+            return
+        self._views.fit(self._lowDose.node)
+        self._views.jumpTo(self._mostInteresting(opened))
+
+    def _mostInteresting(self, opened) -> np.ndarray:
+        """(3,) mm, right-anterior-superior: the middle of the tumor's largest slice, or of the brain's."""
+        chosen = segmentChoice(self._panel.parameters, "tumor")
+        mask = opened.brain if chosen is None else maskOfSegment(*chosen, opened.series.grid)
+        if not mask.any():
+            mask = opened.brain
+        z = int(mask.sum(axis=(1, 2)).argmax())
+        row, column = (positions.mean() for positions in np.nonzero(mask[z]))
+        return (opened.series.grid.ijk_to_ras @ [column, row, z, 1])[:3]
+
+    @property
+    def lowDose(self) -> LowDoseVolume | None:
+        """The series at the chosen dose."""
+        return self._lowDose
+
+    def paintSeries(self) -> None:
+        """Repaint the frame that is shown, at the dose that is chosen: the slice that is seen now, others when idle."""
+        if self._lowDose is None or self._panel.parameters is None:
+            return
+        parameters = self._panel.parameters
+        with self._panel.sayingWhatWentWrong():
+            self._lowDose.show(parameters.frame, slices=self.shownSlices()[:1], **doseOptions(parameters))
+        self._views.setVolume(
+            layout.SERIES_VIEW, self._lowDose.node, _("DSC {percent:.0f} %").format(percent=parameters.dosePercent)
+        )
+        self._idle.start()
+
+    def _paintAllShown(self) -> None:
+        if self._lowDose is None or self._panel.parameters is None:
+            return
+        parameters = self._panel.parameters
+        with self._panel.sayingWhatWentWrong():
+            self._lowDose.show(parameters.frame, slices=self.shownSlices(), **doseOptions(parameters))
+
+    def shownSlices(self) -> list[int]:
+        """The slices of the series that the view shows: one where it is seen as it was acquired, else all."""
+        opened = self._panel.opened
+        sliceNode = self._views.sliceNode(layout.SERIES_VIEW)
+        if opened is None or sliceNode is None:
+            return []
+        grid = opened.series.grid
+        toRas = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
+        toVoxel = np.linalg.inv(grid.ijk_to_ras) @ toRas
+        along = np.abs(toVoxel[2, :3])
+        if along[:2].max() > 1e-3 * max(along[2], 1e-9):
+            return list(range(grid.shape[0]))
+        shown = round(float(toVoxel[2, 3]))
+        return [shown] if 0 <= shown < grid.shape[0] else []
+
+    # ---- the maps
+
+    def showMaps(self, maps: ShownMaps) -> None:
+        """Put maps into the views below, with one window for prediction and reference."""
+        self._shown = maps
+        self._stopObserving()
+        pair = [node for node in (maps.prediction, maps.reference) if node is not None]
+        if not pair:
+            return
+        if self._window is None:
+            self._window = self._firstWindow(pair)
+        for node in pair:
+            colors.showMap(node, *_windowAndLevel(self._window), colors.colorNode(slicer.mrmlScene))
+        self._views.setVolume(layout.PREDICTION_VIEW, maps.prediction, maps.label)
+        self._views.setVolume(layout.REFERENCE_VIEW, maps.reference, maps.referenceLabel)
+        for node in pair:
+            colors.addLegend(node, maps.quantity)
+        self._showThird()
+        self._observed = [
+            (
+                node.GetDisplayNode(),
+                node.GetDisplayNode().AddObserver(vtk.vtkCommand.ModifiedEvent, self._onDisplayChanged),
+            )
+            for node in pair
+        ]
+
+    @property
+    def shownMaps(self) -> ShownMaps | None:
+        """What the views show."""
+        return self._shown
+
+    def forgetWindow(self) -> None:
+        """The next maps set the window: they are of another series."""
+        self._window = None
+
+    def forget(self) -> None:
+        """The scene is being closed: let go of its nodes."""
+        self._stopObserving()
+        self._shown = self._lowDose = self._window = self._beforeFlip = None
+        self.showOthers([])
+
+    def refresh(self) -> None:
+        """Show what the parameters hold."""
+        self._showThird()
+        self._ui.layoutButton.checked = self._views.shown
+
+    def _showThird(self) -> None:
+        maps, parameters = self._shown, self._panel.parameters
+        if maps is None or parameters is None:
+            return
+        if parameters.thirdMap == ThirdMap.DIFFERENCE:
+            node, label, title = maps.difference, _("Diff"), _("Difference")
+        else:
+            node, label, title = maps.uncertainty, _("±"), _("Uncertainty")
+        if node is not None and parameters.thirdMap == ThirdMap.DIFFERENCE:
+            colors.showDifference(node, (self._window[1] - self._window[0]) / 2)
+        elif node is not None:
+            # An uncertainty of a fifth of the window is a large one.
+            colors.showMap(node, *_windowAndLevel((0, self._window[1] / 5)), colors.colorNode(slicer.mrmlScene))
+        self._views.setVolume(layout.THIRD_VIEW, node, label)
+        if node is not None:
+            colors.addLegend(node, title)
+
+    # ---- the window
+
+    def _firstWindow(self, nodes: list) -> tuple[float, float]:
+        values = slicer.util.arrayFromVolume(nodes[-1])
+        window, level = colors.windowAndLevel(values)
+        widget = self._ui.windowRangeWidget
+        wasBlocked = widget.blockSignals(True)
+        widget.minimum = 0
+        widget.maximum = _ROOM_ABOVE * window
+        widget.singleStep = window / 100
+        widget.decimals = int(np.clip(2 - np.floor(np.log10(window)), 0, 6))
+        widget.setValues(0, window)
+        widget.blockSignals(wasBlocked)
+        return level - window / 2, level + window / 2
+
+    def _onWindowMoved(self, lowest: float, highest: float) -> None:
+        self._setWindow((lowest, highest))
+
+    def _onDisplayChanged(self, displayNode, event) -> None:
+        window, level = displayNode.GetWindow(), displayNode.GetLevel()
+        self._setWindow((level - window / 2, level + window / 2))
+
+    def _setWindow(self, window: tuple[float, float]) -> None:
+        if self._window is None or self._shown is None or np.allclose(window, self._window, rtol=1e-6, atol=0):
+            return
+        self._window = window
+        for node in (self._shown.prediction, self._shown.reference):
+            if node is not None:
+                node.GetDisplayNode().SetWindowLevel(*_windowAndLevel(window))
+        self._showThird()
+        widget = self._ui.windowRangeWidget
+        wasBlocked = widget.blockSignals(True)
+        widget.setValues(*window)
+        widget.blockSignals(wasBlocked)
+
+    def _stopObserving(self) -> None:
+        for displayNode, tag in self._observed:
+            displayNode.RemoveObserver(tag)
+        self._observed = []
+
+    # ---- flipping
+
+    def showOthers(self, others: list[ShownMaps]) -> None:
+        """Offer other results for the same series."""
+        box = self._ui.flipComboBox
+        self._others = others
+        box.clear()
+        for maps in others:
+            box.addItem(maps.label)
+        self._ui.flipButton.enabled = bool(others)
+        if not others and self._ui.flipButton.checked:
+            self._ui.flipButton.checked = False
+
+    def _onFlipped(self, flipped: bool) -> None:
+        index = self._ui.flipComboBox.currentIndex
+        if flipped and 0 <= index < len(self._others) and _alive(self._others[index]):
+            self._beforeFlip = self._shown
+            self.showMaps(self._others[index])
+        elif not flipped and self._beforeFlip is not None:
+            if _alive(self._beforeFlip):
+                self.showMaps(self._beforeFlip)
+            self._beforeFlip = None
+
+    # ---- the layout
+
+    def showLayout(self) -> None:
+        """Show our layout, if the panel is what the user looks at."""
+        self._ui.layoutButton.checked = True
+        self._views.show()
+
+    def observeSlices(self, callback: Callable[[Any, str], None]) -> None:
+        """Call back whenever another slice is shown."""
+        sliceNode = self._views.sliceNode(layout.SERIES_VIEW)
+        if sliceNode is not None and not self._panel.observer.hasObserver(
+            sliceNode, vtk.vtkCommand.ModifiedEvent, callback
+        ):
+            self._panel.observer.addObserver(sliceNode, vtk.vtkCommand.ModifiedEvent, callback)
+
+    def showChart(self, chartNode) -> None:
+        """Put time curves into the layout."""
+        self._views.showChart(chartNode)
+
+    def _onLayoutToggled(self, checked: bool) -> None:
+        if checked:
+            self._views.show()
+        else:
+            self._views.restore()
+
+
+def _windowAndLevel(limits: tuple[float, float]) -> tuple[float, float]:
+    lowest, highest = limits
+    return highest - lowest, (highest + lowest) / 2
+
+
+def _alive(maps: ShownMaps) -> bool:
+    return maps.prediction is not None and slicer.mrmlScene.IsNodePresent(maps.prediction)

@@ -1,0 +1,108 @@
+"""Volumes that show a preview, slice by slice as it arrives. They are not saved with the scene."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+
+from stunet_perfusion.series import Grid
+from StUNetPerfusionLib.sequenceSeries import placeVolume
+from StUNetPerfusionLib.translation import tr as _
+
+PREDICTION = "prediction"
+UNCERTAINTY = "uncertainty"
+REFERENCE = "reference"
+DIFFERENCE = "difference"
+
+#: Marks a node as a preview, so that nobody takes it for a result.
+PREVIEW_ATTRIBUTE = "StUNetPerfusion.Preview"
+
+
+class PreviewMaps:
+    """Four volumes on the grid of a series, of which only the previewed slices hold anything.
+
+    :param scene: vtkMRMLScene
+    """
+
+    def __init__(self, scene) -> None:
+        self._scene = scene
+        self._nodeIds: dict[str, str] = {}
+        self._painted: set[int] = set()
+
+    def node(self, role: str):
+        """The vtkMRMLScalarVolumeNode of one map, or None before the first slice."""
+        return self._scene.GetNodeByID(self._nodeIds[role]) if role in self._nodeIds else None
+
+    def paint(self, grid: Grid, slice: int, cbv: np.ndarray, uncertainty: np.ndarray, closedForm: np.ndarray) -> bool:
+        """Put one slice into the maps.
+
+        :param grid: of the series
+        :param slice: its number
+        :param cbv: (Y, X) predicted CBV, 0 outside the brain
+        :param uncertainty: (Y, X)
+        :param closedForm: (Y, X) CBV of the first pass
+        :returns: whether the volumes are new
+        """
+        brain = cbv != 0
+        reference = np.where(brain, closedForm, 0)
+        images = {
+            PREDICTION: cbv,
+            UNCERTAINTY: uncertainty,
+            REFERENCE: reference,
+            DIFFERENCE: np.where(brain, cbv - reference, 0),
+        }
+        new = self._makeNodes(grid)
+        for role, image in images.items():
+            node = self.node(role)
+            slicer.util.arrayFromVolume(node)[slice] = image
+            slicer.util.arrayFromVolumeModified(node)
+        self._painted.add(slice)
+        return new
+
+    def keepOnly(self, slices: list[int]) -> None:
+        """Blank all other slices: they were made with other settings, and would be taken for the present ones."""
+        for stale in self._painted - set(slices):
+            for role in self._nodeIds:
+                node = self.node(role)
+                if node is not None:
+                    slicer.util.arrayFromVolume(node)[stale] = 0
+        if self._painted - set(slices):
+            for role in self._nodeIds:
+                node = self.node(role)
+                if node is not None:
+                    slicer.util.arrayFromVolumeModified(node)
+        self._painted &= set(slices)
+
+    def remove(self) -> None:
+        """Take the volumes out of the scene."""
+        for nodeId in self._nodeIds.values():
+            node = self._scene.GetNodeByID(nodeId)
+            if node is not None:
+                displayNode = node.GetDisplayNode()
+                self._scene.RemoveNode(node)
+                if displayNode is not None:
+                    self._scene.RemoveNode(displayNode)
+        self._nodeIds = {}
+        self._painted = set()
+
+    def _makeNodes(self, grid: Grid) -> bool:
+        present = [self.node(role) for role in self._nodeIds]
+        complete = bool(present) and all(node is not None for node in present)
+        if complete and slicer.util.arrayFromVolume(present[0]).shape == grid.shape:
+            return False
+        self.remove()
+        names = {
+            PREDICTION: _("Preview: CBV"),
+            UNCERTAINTY: _("Preview: uncertainty"),
+            REFERENCE: _("Preview: closed form"),
+            DIFFERENCE: _("Preview: difference"),
+        }
+        for role, name in names.items():
+            node = self._scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+            node.SetAttribute(PREVIEW_ATTRIBUTE, role)
+            node.SetSaveWithScene(False)
+            node.SetHideFromEditors(True)
+            placeVolume(node, grid)
+            slicer.util.updateVolumeFromArray(node, np.zeros(grid.shape, np.float32))
+            self._nodeIds[role] = node.GetID()
+        return True

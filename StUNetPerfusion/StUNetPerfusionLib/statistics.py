@@ -1,0 +1,134 @@
+"""Numbers of maps, region by region, in a table node, and as text for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import vtk
+
+from StUNetPerfusionLib.translation import tr as _
+
+#: Digits that mean something.
+_FORMAT = "{:.4g}"
+
+
+@dataclass(frozen=True)
+class RegionStatistics:
+    """One line of the table.
+
+    :param name: of the region
+    :param voxels: in it
+    :param mean: of the predicted map, in its unit; None where there is none
+    :param sd: standard deviation over the region's voxels
+    :param referenceMean: of the reference
+    :param referenceSd: of the reference
+    :param l1: mean absolute difference of the standardized maps
+    :param l2: mean squared difference of the standardized maps
+    :param ssim: structural similarity of the standardized maps
+    """
+
+    name: str
+    voxels: int | None = None
+    mean: float | None = None
+    sd: float | None = None
+    referenceMean: float | None = None
+    referenceSd: float | None = None
+    l1: float | None = None
+    l2: float | None = None
+    ssim: float | None = None
+
+
+def regionStatistics(
+    name: str,
+    mask: np.ndarray,
+    values: np.ndarray,
+    reference: np.ndarray | None = None,
+    scores: Mapping[str, float] | None = None,
+) -> RegionStatistics:
+    """Mean and SD of a region.
+
+    :param mask: (Z, Y, X) bool, not empty
+    :param values: (Z, Y, X) predicted CBV
+    :param reference: (Z, Y, X) reference CBV, or None
+    :param scores: `l1`, `l2`, `ssim` of the region, as far as they are known
+    """
+    inside = values[mask].astype(np.float64)
+    other = None if reference is None else reference[mask].astype(np.float64)
+    return RegionStatistics(
+        name=name,
+        voxels=int(inside.size),
+        mean=float(inside.mean()),
+        sd=float(inside.std()),
+        referenceMean=None if other is None else float(other.mean()),
+        referenceSd=None if other is None else float(other.std()),
+        **{key: (scores or {}).get(key) for key in ("l1", "l2", "ssim")},
+    )
+
+
+def ratioOf(name: str, tumor: RegionStatistics, whiteMatter: RegionStatistics) -> RegionStatistics:
+    """The line that holds the ratio of two regions' means, where the denominator is above 0."""
+
+    def ratio(numerator: float | None, denominator: float | None) -> float | None:
+        return numerator / denominator if numerator is not None and denominator and denominator > 0 else None
+
+    return RegionStatistics(
+        name,
+        mean=ratio(tumor.mean, whiteMatter.mean),
+        referenceMean=ratio(tumor.referenceMean, whiteMatter.referenceMean),
+    )
+
+
+def updateTable(scene, lines: Sequence[RegionStatistics], tableNode=None, title: str = ""):
+    """Write the lines into a table node.
+
+    :param scene: vtkMRMLScene
+    :param tableNode: vtkMRMLTableNode to fill anew, or None to add one
+    :param title: name of a new table node
+    :returns: vtkMRMLTableNode
+    """
+    if tableNode is None:
+        tableNode = scene.AddNewNodeByClass("vtkMRMLTableNode", title or _("CBV statistics"))
+    columns = {
+        _("Region"): [line.name for line in lines],
+        _("Voxels"): [line.voxels for line in lines],
+        _("stU-Net mean"): [line.mean for line in lines],
+        _("stU-Net SD"): [line.sd for line in lines],
+        _("Reference mean"): [line.referenceMean for line in lines],
+        _("Reference SD"): [line.referenceSd for line in lines],
+        _("L1"): [line.l1 for line in lines],
+        _("L2"): [line.l2 for line in lines],
+        _("SSIM"): [line.ssim for line in lines],
+    }
+    table = vtk.vtkTable()
+    for name, cells in columns.items():
+        column = vtk.vtkStringArray()
+        column.SetName(name)
+        for cell in cells:
+            column.InsertNextValue(_text(cell))
+        table.AddColumn(column)
+    tableNode.SetUseColumnTitleAsColumnHeader(True)
+    tableNode.SetLocked(True)
+    tableNode.SetAndObserveTable(table)
+    return tableNode
+
+
+def asCsv(tableNode) -> str:
+    """A table node as comma-separated values, with its column names in the first line."""
+    table = tableNode.GetTable()
+    names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    for row in range(table.GetNumberOfRows()):
+        writer.writerow([table.GetValue(row, column).ToString() for column in range(len(names))])
+    return text.getvalue()
+
+
+def _text(cell: str | float | int | None) -> str:
+    if cell is None:
+        return ""
+    return _FORMAT.format(cell) if isinstance(cell, float) else str(cell)
