@@ -36,6 +36,14 @@ class StUNetPerfusion(ScriptedLoadableModule):
             " deconvolution in perfusion MRI: learning and leveraging spatio-temporal regularities with the stU-Net,"
             " 2021, HAL hal-03128610."
         )
+        # The module Sample Data may be loaded later than this one.
+        slicer.app.connect("startupCompleted()", self.onStartupCompleted)
+
+    def onStartupCompleted(self):
+        """All modules are there: offer the sample in the module Sample Data."""
+        from StUNetPerfusionLib.sampleData import registerSample
+
+        registerSample(StUNetPerfusionLogic)
 
 
 class StUNetPerfusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -141,13 +149,7 @@ class StUNetPerfusionTest(ScriptedLoadableModuleTest):
     def runTest(self):
         from StUNetPerfusionLib import selfTest
 
-        for test in (
-            selfTest.test_halfDoseHalvesTheBolus,
-            selfTest.test_panelFromSampleToTable,
-            selfTest.test_otherModulesKeepTheirLayout,
-            selfTest.test_killedWorkerCostsOneSentence,
-            selfTest.test_closedSceneEndsARunQuietly,
-        ):
-            self.setUp()
+        self.setUp()
+        for test in selfTest.TESTS:
             self.delayDisplay(test.__name__)
             test()

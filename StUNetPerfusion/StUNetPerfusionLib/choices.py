@@ -23,6 +23,20 @@ def segmentChoice(parameters: PerfusionParameters, region: str) -> tuple | None:
     return segmentation, segmentId
 
 
+def slowChoices(parameters: PerfusionParameters) -> tuple:
+    """All that was chosen but dose and frame, which change many times a second while a slider moves."""
+    nodes = (parameters.inputNode, parameters.segmentation, parameters.referenceVolume, parameters.aifPoint)
+    names = (
+        *("brainSegment", "tumorSegment", "whiteMatterSegment", "vesselSegment"),
+        *("frameInterval", "echoTime", "dropFrames", "method", "checkpoint", "device", "preview"),
+        *("referenceSource", "referenceDose", "baseline", "aifSource", "leakageCorrection", "thirdMap"),
+    )
+    return (
+        *(node.GetID() if node is not None else None for node in nodes),
+        *(getattr(parameters, name) for name in names),
+    )
+
+
 def inputOptions(parameters: PerfusionParameters) -> dict[str, Any]:
     """How the series is to be understood: `mask`, `dropFrames`, `echoTime` (s), `frameInterval` (s)."""
     return {

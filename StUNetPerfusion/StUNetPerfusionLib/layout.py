@@ -111,7 +111,7 @@ class SideBySide:
                 self._follow(viewName)
             compositeNode.SetHotLinkedControl(nodeId is not None)
             compositeNode.SetLinkedControl(nodeId is not None)
-        if label:
+        if label and self.sliceNode(viewName).GetLayoutLabel() != label:
             self.sliceNode(viewName).SetLayoutLabel(label)
 
     def sliceNode(self, viewName: str):

@@ -15,6 +15,7 @@ from StUNetPerfusionLib.applying import ReferenceChoice, applySteps
 from StUNetPerfusionLib.colors import windowAndLevel
 from StUNetPerfusionLib.comparison import Comparison, Regions, comparisonOf, regionsOf
 from StUNetPerfusionLib.computations import Computations, DoseChoice, aifChoice, lowDoseName
+from StUNetPerfusionLib.dicomExport import exportSteps
 from StUNetPerfusionLib.inputSeries import InputOptions, OpenedInput
 from StUNetPerfusionLib.nodeFrames import gridOfVolume
 from StUNetPerfusionLib.nodeHandle import NodeHandle
@@ -317,6 +318,21 @@ class PerfusionLogic(WorkerRuns):
             return self._tableSteps(compared, NodeHandle(mapNode), table)
 
         return self._begin(steps, waitForCompletion)
+
+    def exportDicom(self, volumeNodes: Mapping[str, Any], output, source=None, waitForCompletion=True):
+        """Write results as DICOM: Parametric Map objects, and MR series for viewers that cannot read those.
+
+        :param volumeNodes: a volume of a result by the name of the folder within `output` for all maps that belong
+            with it, for example `{"prediction": found.cbv, "reference": found.reference}`
+        :param output: a new or an empty folder
+        :param source: folder with the DICOM files of the series, whose patient and study the maps get; None for a
+            study of nobody
+        :returns: sentences for the user, or the Run
+        """
+        return self._begin(
+            lambda: exportSteps(self._worker, volumeNodes, None if source is None else Path(source), Path(output)),
+            waitForCompletion,
+        )
 
     def environment(self, waitForCompletion=True):
         """What the worker can compute with.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
 
@@ -13,8 +15,8 @@ from StUNetPerfusionLib import layout
 from StUNetPerfusionLib.results import hierarchyOf, provenance
 from StUNetPerfusionLib.sequenceSeries import sequenceFromSeries, seriesFromSequence
 
-#: Tumor over white matter in the truth of the sample.
-_TRUE_RATIO = 0.0
+#: Tumor over white matter in the truth of the sample; the tests of the science hold it to this.
+_TRUE_RATIO = 4.08
 
 
 def test_halfDoseHalvesTheBolus() -> None:
@@ -24,9 +26,9 @@ def test_halfDoseHalvesTheBolus() -> None:
     relaxation = 20 * (passage * np.exp(1 - passage)) ** 3
     k, j, i = np.meshgrid(*(np.linspace(-1, 1, n) for n in (3, 32, 32)), indexing="ij")
     head = 600.0 * (i**2 + j**2 + (k / 2) ** 2 < 0.7)
-    signal = (head * np.exp(-0.03 * relaxation)[:, None, None, None]).astype(np.float32)
+    frames = (head * np.exp(-0.03 * relaxation)[:, None, None, None]).astype(np.float32)
     grid = Grid(head.shape, np.diag([2.0, 2.0, 5.0, 1.0]))
-    full = sequenceFromSeries(DscSeries(signal, times, grid, 0.03), slicer.mrmlScene, "full dose")
+    full = sequenceFromSeries(DscSeries(frames, times, grid, 0.03), slicer.mrmlScene, "full dose")
 
     half = seriesFromSequence(_panel().logic.simulateDose(full, 0.5, "noise-matched"))
 
@@ -84,20 +86,20 @@ def test_panelFromSampleToTable() -> None:
     assert abs(ratio["prediction"] / _TRUE_RATIO - 1) < 0.5, ratio
     assert abs(ratio["reference"] / _TRUE_RATIO - 1) < 0.3, ratio
 
+    after = _nodesOfInterest()
+    assert len(after) > len(before)
     panel.apply()
     _waitUntil(lambda: not panel.run.running, 120, "Apply again")
-    again = _nodesOfInterest()
-    panel.apply()
-    _waitUntil(lambda: not panel.run.running, 120, "Apply a third time")
-    assert _nodesOfInterest() == again, "the same computation takes the place of the one before"
-    assert len(again) > len(before)
+    assert _nodesOfInterest() == after, "the same computation takes the place of the one before"
 
 
 def test_otherModulesKeepTheirLayout() -> None:
     """Our layout stays when the user leaves, and the one before comes back when it is switched off."""
     layoutManager = slicer.app.layoutManager()
-    layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
     panel = _panelWithSample()
+    panel.ui.layoutButton.checked = False
+    layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+    panel.ui.layoutButton.checked = True
     assert layoutManager.layout == layout.LAYOUT_ID
     slicer.util.selectModule("Data")
     assert layoutManager.layout == layout.LAYOUT_ID
@@ -113,7 +115,7 @@ def test_killedWorkerCostsOneSentence() -> None:
     before = _nodesOfInterest()
     panel.apply()
     _waitUntil(lambda: panel.ui.progressBar.value > 200, 120, "a part of the prediction")
-    panel.logic.killWorkerForTest()
+    os.kill(panel.logic.workerPid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
     _waitUntil(lambda: not panel.run.running, 10, "the end of the run")
     assert _nodesOfInterest() == before
     assert panel.ui.statusLabel.text
@@ -139,9 +141,11 @@ def _panel():
 
 
 def _panelWithSample():
+    """The panel with the sample; where the test before has left it, that one."""
     panel = _panel()
     _waitUntil(lambda: panel.model.ready, 60, "the environment (PyTorch and the packages must be installed)")
-    panel.input.onSample()
+    if panel.opened is None:
+        panel.input.onSample()
     _waitUntil(lambda: panel.opened is not None, 90, "the sample")
     return panel
 
@@ -198,3 +202,13 @@ def _ratio(table) -> dict[str, float]:
         "prediction": float(values.GetValue(row, columns[names[2]]).ToString()),
         "reference": float(values.GetValue(row, columns[names[4]]).ToString()),
     }
+
+
+#: In this order: the sample is made once, and the last test closes the scene.
+TESTS = (
+    test_halfDoseHalvesTheBolus,
+    test_panelFromSampleToTable,
+    test_otherModulesKeepTheirLayout,
+    test_killedWorkerCostsOneSentence,
+    test_closedSceneEndsARunQuietly,
+)

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import weakref
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ import numpy as np
 import slicer
 
 from stunet_perfusion.errors import StUNetPerfusionError
+from StUNetPerfusionLib.sessionFolder import makeSessionFolder
 from StUNetPerfusionLib.translation import tr as _
 
 #: A worker that was asked to cancel and does not answer for so many seconds is ended.
@@ -84,7 +84,7 @@ class WorkerProcess:
     def folder(self) -> Path:
         """The session folder; made when first asked for, removed by `stop` and at the end of the application."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="StUNetPerfusion-", dir=_temporaryPath()))
+            self._folder = makeSessionFolder(_temporaryPath())
             self._end = weakref.finalize(self, _endWorkerAndRemove, self._processes, self._folder)
         return self._folder
 

@@ -36,6 +36,11 @@ class WorkerRuns:
         self.onLog: Callable[[str], None] | None = None
 
     @property
+    def workerPid(self) -> int | None:
+        """Of the worker's process; None where none runs."""
+        return self._worker.pid
+
+    @property
     def busy(self) -> bool:
         """Whether anything is under way."""
         return bool(self._runs)

@@ -48,9 +48,12 @@ def test_it_is_five_short_classes_and_nothing_else(module):
             assert issubclass(getattr(module, MODULE + ending), base)
 
 
-def test_description_says_what_it_is_for_and_what_not(module):
-    parent = SimpleNamespace()
+def test_description_says_what_it_is_for_and_what_not(module, monkeypatch):
+    parent, connected = SimpleNamespace(), {}
+    application = SimpleNamespace(connect=lambda signal, slot: connected.update({signal: slot}))
+    monkeypatch.setattr(sys.modules["slicer"], "app", application, raising=False)
     module.StUNetPerfusion(parent)
+    assert list(connected) == ["startupCompleted()"]  # which offers the sample
     assert parent.categories == ["Quantification"]
     assert parent.contributors == ["StUNetPerfusion maintainers"]
     assert "Research use only" in parent.helpText

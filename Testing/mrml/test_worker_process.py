@@ -192,3 +192,22 @@ print(worker.pid, worker.folder, flush=True)
     assert gone(int(pid))
     if not ending:
         assert not Path(folder).exists()
+
+
+def test_folders_of_sessions_that_crashed_are_removed(tmp_path):
+    """Those of processes that run, and what is not ours, stay."""
+    from StUNetPerfusionLib.sessionFolder import makeSessionFolder
+
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    names = [f"StUNetPerfusion-{ended.pid}-abc", f"StUNetPerfusion-{os.getppid()}-abc", "StUNetPerfusion-mine", "other"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "input-1.npy").write_text("gigabytes")
+
+    folder = makeSessionFolder(tmp_path)
+
+    assert folder.name.startswith(f"StUNetPerfusion-{os.getpid()}-")
+    assert {path.name for path in tmp_path.iterdir()} == {*names[1:], folder.name}
+    assert makeSessionFolder(tmp_path) != folder
+    assert folder.exists()

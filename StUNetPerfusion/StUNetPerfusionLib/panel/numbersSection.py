@@ -24,6 +24,7 @@ class NumbersSection:
         ui.copyButton.clicked.connect(self.onCopy)
         ui.exportButton.clicked.connect(self.onExport)
         ui.reportButton.clicked.connect(self.onReport)
+        ui.dicomButton.clicked.connect(self.onDicom)
 
     @property
     def tableNode(self):
@@ -35,7 +36,7 @@ class NumbersSection:
         self._ui.numbersTableView.setMRMLTableNode(tableNode)
         self._ui.numbersTableView.visible = tableNode is not None
         self._ui.numbersLabel.visible = tableNode is None
-        for button in (self._ui.copyButton, self._ui.exportButton, self._ui.reportButton):
+        for button in (self._ui.copyButton, self._ui.exportButton, self._ui.reportButton, self._ui.dicomButton):
             button.enabled = tableNode is not None
         if tableNode is not None:
             self._ui.numbersTableView.setFirstRowLocked(True)
@@ -63,6 +64,25 @@ class NumbersSection:
             with self._panel.sayingWhatWentWrong():
                 self._panel.writeReport(Path(path))
                 self._panel.say(_("Saved {path}.").format(path=path))
+
+    def onDicom(self) -> None:
+        """Ask for a folder, and whose series it was, and write the maps as DICOM."""
+        title = _("Choose a new or empty folder for the DICOM files")
+        output = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title)
+        if not output:
+            return
+        question = _(
+            "Take patient and study from the DICOM files of the series?\n\n"
+            "Yes: choose their folder. No: the maps get a study of their own that names nobody."
+        )
+        source = None
+        if slicer.util.confirmYesNoDisplay(question, _("Export as DICOM")):
+            source = qt.QFileDialog.getExistingDirectory(
+                slicer.util.mainWindow(), _("Choose the folder with the DICOM files of the series")
+            )
+            if not source:
+                return
+        self._panel.exportDicom(Path(output), Path(source) if source else None)
 
     def _askForFile(self, title: str, name: str, kinds: str) -> str:
         settings = slicer.app.userSettings()

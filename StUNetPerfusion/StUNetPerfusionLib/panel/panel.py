@@ -13,7 +13,7 @@ import qt
 import slicer
 
 from stunet_perfusion.errors import InputError, StUNetPerfusionError
-from StUNetPerfusionLib.choices import inputOptions, modelOptions
+from StUNetPerfusionLib.choices import inputOptions, modelOptions, slowChoices
 from StUNetPerfusionLib.layout import SideBySide
 from StUNetPerfusionLib.panel.applying import applyChoice, mapsOfResult, otherResults, resultWith
 from StUNetPerfusionLib.panel.curvesSection import CurvesSection
@@ -27,6 +27,7 @@ from StUNetPerfusionLib.panel.runSection import RunSection, duration
 from StUNetPerfusionLib.panel.viewsSection import ViewsSection
 from StUNetPerfusionLib.panelWords import inPanelWords
 from StUNetPerfusionLib.report import writeReport
+from StUNetPerfusionLib.results import RESULT
 from StUNetPerfusionLib.translation import tr as _
 
 #: Milliseconds between two looks at what the worker says.
@@ -52,6 +53,7 @@ class Panel:
         self._aifKey: tuple | None = None
         self._previewKey: tuple | None = None
         self._slices: list[int] = []
+        self._choices: tuple | None = None
         self._timer = qt.QTimer()
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -73,7 +75,7 @@ class Panel:
         """Work with the parameters of this scene; None while it is being closed."""
         self.parameters = parameters
         if parameters is None:
-            self.opened = self._openKey = self._segmentation = self._aifKey = self._previewKey = None
+            self.opened = self._openKey = self._segmentation = self._aifKey = self._previewKey = self._choices = None
             self.previewing.forget()
             self.views.forget()
             self.curves.forget()
@@ -86,13 +88,19 @@ class Panel:
         """Let every section follow the parameters."""
         if self.parameters is None:
             return
+        # While a slider moves, only what follows it at once is touched.
+        choices = slowChoices(self.parameters)
+        self.dose.refresh()
+        if choices == self._choices:
+            return
+        self._choices = choices
         segmentation = self.parameters.segmentation
         segmentationId = segmentation.GetID() if segmentation is not None else None
         if segmentationId != self._segmentation:
             self._segmentation = segmentationId
             self.input.onSegmentationChanged()
         self._openWhereChanged()
-        for section in (self.input, self.dose, self.model, self.reference, self.views):
+        for section in (self.input, self.model, self.reference, self.views):
             section.refresh()
         self._askForAifWhereChanged()
         self._previewWhereChanged()
@@ -171,6 +179,7 @@ class Panel:
         """The dose was chosen: show its map, if it is there, or preview it."""
         if self.opened is None:
             return
+        self.views.labelSeries()
         result = resultWith(self)
         if result is not None:
             self.showResult(result)
@@ -248,12 +257,35 @@ class Panel:
 
     def writeReport(self, path: Path) -> None:
         """Write the one-page report of what is shown."""
+        result = self._resultOrSay(_("Report"))
+        writeReport(path, result.cbv, result.table, slicer.app.layoutManager(), result.cbv.GetName())
+
+    def exportDicom(self, output: Path, source: Path | None) -> None:
+        """Write what is shown as DICOM.
+
+        :param output: a new or an empty folder
+        :param source: folder with the DICOM files of the series, or None
+        """
+        with self.sayingWhatWentWrong():
+            result = self._resultOrSay(_("DICOM export"))
+            nodes = {"prediction": result.cbv}
+            if result.reference is not None and result.reference.GetAttribute(RESULT):
+                nodes["reference"] = result.reference
+            run = self.start(lambda: self.logic.exportDicom(nodes, output, source, waitForCompletion=False))
+            if run is not None:
+                self.run.begin(run)
+                run.onFinished = lambda run: self.run.end(
+                    " ".join([_("Wrote DICOM to {folder}.").format(folder=output), *(run.result or [])])
+                    if run.state == "done"
+                    else run.sentence,
+                    error=run.state == "failed",
+                )
+
+    def _resultOrSay(self, what: str):
         result = resultWith(self)
         if result is None:
-            raise InputError(
-                _("Report"), _("there is no result for what is chosen now"), _("press Apply, and save the report then")
-            )
-        writeReport(path, result.cbv, result.table, slicer.app.layoutManager(), result.cbv.GetName())
+            raise InputError(what, _("needs a result for what is chosen now"), _("press Apply first"))
+        return result
 
     # ---- running things
 

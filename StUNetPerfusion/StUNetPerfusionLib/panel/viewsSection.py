@@ -115,10 +115,15 @@ class ViewsSection:
         parameters = self._panel.parameters
         with self._panel.sayingWhatWentWrong():
             self._lowDose.show(parameters.frame, slices=self.shownSlices()[:1], **doseOptions(parameters))
-        self._views.setVolume(
-            layout.SERIES_VIEW, self._lowDose.node, _("DSC {percent:.0f} %").format(percent=parameters.dosePercent)
-        )
         self._idle.start()
+
+    def labelSeries(self) -> None:
+        """Say the dose on the handle of the view. A label costs more than a picture, so it waits for the slider."""
+        if self._lowDose is not None and self._panel.parameters is not None:
+            percent = self._panel.parameters.dosePercent
+            self._views.setVolume(
+                layout.SERIES_VIEW, self._lowDose.node, _("DSC {percent:.0f} %").format(percent=percent)
+            )
 
     def _paintAllShown(self) -> None:
         if self._lowDose is None or self._panel.parameters is None:

@@ -56,7 +56,8 @@ def _wanted_series(path: Path, names: dict[str, SeriesName], counts: Counter[str
     """UID of the series that `wanted` names: exactly, or else by a part of its description."""
     word = wanted.strip().casefold()
     exact = [uid for uid, name in names.items() if word in (uid, name.number, name.description.casefold())]
-    found = exact or [uid for uid, name in names.items() if word and word in name.description.casefold()]
+    found = exact or [uid for uid, name in names.items() if word in name.description.casefold()]
+    found = found if word else []
     if len(found) == 1:
         return found[0]
     if not found:
@@ -88,9 +89,11 @@ def _magnitude(path: Path, images: list[ImageHeader]) -> tuple[list[ImageHeader]
     if not others:
         return images, ()
     left = " and ".join(others)
-    if "magnitude" not in counts:
+    # Where no image says that it is magnitude, those that say nothing are.
+    wanted = next((component for component in ("magnitude", "") if component in counts), None)
+    if wanted is None:
         raise InputError(path, f"holds {left} images", "give the series with the magnitude images")
-    kept = [image for image in images if image.component == "magnitude"]
+    kept = [image for image in images if image.component == wanted]
     return kept, (f"{len(images) - len(kept)} {left} images of the series were left out.",)
 
 

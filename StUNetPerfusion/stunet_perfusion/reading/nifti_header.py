@@ -77,8 +77,9 @@ _TYPES = {
 
 _TIME_UNITS = {0: "unknown", 8: "sec", 16: "msec", 24: "usec", 32: "hz", 40: "ppm", 48: "rads"}
 
-#: So many eps of its numbers a quaternion may be off by rounding, as nibabel has it.
-_QUATERNION_TOLERANCE = 3
+#: Where the three numbers of a quaternion that are stored are as long as 1 to so many of their eps, the fourth is 0, as
+#: nibabel has it. What is longer by more than rounding is no rotation.
+_QUATERNION_EPS, _QUATERNION_EXCESS = 3, 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +188,8 @@ def _rotation(fields: np.void) -> np.ndarray:
     """
     b, c, d = np.asarray(fields["quaternion"], dtype=float)
     square = 1 - (b * b + c * c + d * d)
-    tolerance = _QUATERNION_TOLERANCE * np.finfo(fields["quaternion"].dtype).eps
-    if not square > -tolerance:
+    tolerance = _QUATERNION_EPS * np.finfo(fields["quaternion"].dtype).eps
+    if not square > -_QUATERNION_EXCESS:
         raise ValueError("a rotation that is none")
     # A half turn has no fourth number; what rounding leaves of it would tilt the volume.
     a = np.sqrt(square) if square >= tolerance else 0.0

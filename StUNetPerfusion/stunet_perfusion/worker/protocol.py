@@ -290,6 +290,30 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class ExportDicom:
+    """Write maps as DICOM into a folder of the user's: the one thing that a worker writes outside of its own. The
+    folder gets all files or none; it must be new or empty. Needs the package highdicom.
+
+    :param maps: .npy files, (Z, Y, X) float32 each, by what they are: cbv, cbv_uncertainty, cbv_standardized, cbf, mtt
+    :param ijk_to_ras: 4 rows of 4 numbers, voxel (column, row, slice) to mm, right-anterior-superior
+    :param origin: fields of `dicom_export.origin.MapOrigin`: method, checkpoint, checkpoint_sha256, dose, dose_method
+    :param output: the folder
+    :param source: the folder with the DICOM files of the series that the maps were computed from: its patient and study
+        are those of the maps. None makes a study of nobody
+    :param format: "parametric-map", "mr" or "both"
+    :returns: `{"files": 8, "notes": [sentences]}`
+    """
+
+    do: ClassVar[str] = "export_dicom"
+    maps: dict
+    ijk_to_ras: list
+    origin: dict
+    output: str
+    source: str | None = None
+    format: str = "both"
+
+
+@dataclass(frozen=True)
 class Shutdown:
     """Finish what was asked for before, answer `{}`, and leave."""
 
@@ -297,7 +321,19 @@ class Shutdown:
 
 
 Request = (
-    Environment | Describe | Open | Close | Aif | Preview | Predict | Reference | LowDose | Compare | Sample | Shutdown
+    Environment
+    | Describe
+    | Open
+    | Close
+    | Aif
+    | Preview
+    | Predict
+    | Reference
+    | LowDose
+    | Compare
+    | Sample
+    | ExportDicom
+    | Shutdown
 )
 
 #: The class of each `do`.
