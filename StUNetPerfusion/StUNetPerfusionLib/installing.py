@@ -10,6 +10,9 @@ from stunet_perfusion.errors import InputError
 from stunet_perfusion.resources import RESOURCES
 from StUNetPerfusionLib.translation import tr as _
 
+#: What `dicom_export` needs.
+EXPORT_REQUIREMENT = "highdicom>=0.28"
+
 #: The oldest PyTorch that the networks run on.
 TORCH_REQUIREMENT = ">=2.5"
 
@@ -42,6 +45,19 @@ def installWithConsent(missing: Sequence[str], say: Callable[[str], None]) -> bo
     return True
 
 
+def installForExport() -> bool:
+    """Install what DICOM export needs.
+
+    :returns: whether it was installed; False where the user declined
+    :raises InputError: the installation failed
+    """
+    question = _("Writing DICOM needs the package highdicom (20 MB). Download and install it into this Slicer?")
+    if not slicer.util.confirmOkCancelDisplay(question, _("Install packages")):
+        return False
+    _pipInstall([EXPORT_REQUIREMENT])
+    return True
+
+
 def _installTorch() -> None:
     try:
         import PyTorchUtils
@@ -62,17 +78,19 @@ def _installTorch() -> None:
 
 
 def _installRequirements() -> None:
-    requirements = str(RESOURCES / "requirements.txt")
+    lines = (RESOURCES / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    _pipInstall([line for line in lines if line and not line.startswith("#")])
+
+
+def _pipInstall(requirements: Sequence[str]) -> None:
     try:
         try:
             # Slicer 5.12 brings a way that shows progress and keeps Slicer's own packages as they are.
             from slicer import packaging
         except ImportError:
-            slicer.util.pip_install(f'-r "{requirements}"')
+            slicer.util.pip_install(" ".join(f'"{requirement}"' for requirement in requirements))
         else:
-            packaging.pip_ensure(
-                packaging.load_requirements(requirements), prompt_install=False, requester="StUNet Perfusion"
-            )
+            packaging.pip_ensure(list(requirements), prompt_install=False, requester="StUNet Perfusion")
     except Exception as error:
         raise InputError(
             _("Packages"),

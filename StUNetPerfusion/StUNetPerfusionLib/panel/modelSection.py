@@ -55,6 +55,10 @@ class ModelSection:
         if run is not None:
             run.onFinished = self._onEnvironment
 
+    def hasPackage(self, name: str) -> bool:
+        """Whether a package is installed where the worker runs."""
+        return bool((self._environment or {}).get("packages", {}).get(name))
+
     def deviceLabel(self, name: str) -> str:
         """What people call a device; its own name where the worker has not told yet."""
         devices = (self._environment or {}).get("devices", [])

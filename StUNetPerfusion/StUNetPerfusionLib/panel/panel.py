@@ -14,6 +14,7 @@ import slicer
 
 from stunet_perfusion.errors import InputError, StUNetPerfusionError
 from StUNetPerfusionLib.choices import inputOptions, modelOptions, slowChoices
+from StUNetPerfusionLib.installing import installForExport
 from StUNetPerfusionLib.layout import SideBySide
 from StUNetPerfusionLib.panel.applying import applyChoice, mapsOfResult, otherResults, resultWith
 from StUNetPerfusionLib.panel.curvesSection import CurvesSection
@@ -268,6 +269,11 @@ class Panel:
         """
         with self.sayingWhatWentWrong():
             result = self._resultOrSay(_("DICOM export"))
+            if not self.model.hasPackage("highdicom"):
+                if not installForExport():
+                    return
+                self.logic.stop()  # the next worker sees what was installed
+                self.model.lookAtEnvironment()
             nodes = {"prediction": result.cbv}
             if result.reference is not None and result.reference.GetAttribute(RESULT):
                 nodes["reference"] = result.reference

@@ -27,6 +27,9 @@ PACKAGES = {
     "torch": "torch",
 }
 
+#: Needed for a part only, and told without loading it.
+OPTIONAL_PACKAGES = ("highdicom",)
+
 
 def run(request: Environment, job: Job, session: Session) -> dict[str, Any]:
     """Load every package, which is the only proof that it is whole, and ask torch for devices."""
@@ -46,6 +49,8 @@ def run(request: Environment, job: Job, session: Session) -> dict[str, Any]:
             broken[name] = _sentence(name, error)
         else:
             packages[name] = _version_of(module, distribution)
+    for distribution in OPTIONAL_PACKAGES:
+        packages[distribution] = _installed(distribution)
     devices: list[dict[str, Any]] = []
     auto = None
     if packages["torch"] is not None:
@@ -81,3 +86,10 @@ def _version_of(module: Any, distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return str(getattr(module, "__version__", "unknown"))
+
+
+def _installed(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
