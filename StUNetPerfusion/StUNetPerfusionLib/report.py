@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import qt
+import slicer
 
 from stunet_perfusion.errors import OutputError
 from stunet_perfusion.staged import staged_file
@@ -37,6 +38,9 @@ def writeReport(path: Path, volumeNode, tableNode, layoutManager, title: str) ->
         raise OutputError(path, _("is no name for a report"), _("let it end with .pdf or .png"))
     with tempfile.TemporaryDirectory() as folder, staged_file(path) as staged:
         views = str(Path(folder) / "views.png")
+        # What was put into the views a moment ago must be what the page shows.
+        slicer.app.processEvents()
+        slicer.util.forceRenderAllViews()
         layoutManager.viewport().grab().save(views, "PNG")
         page = _paint(_asHtml(title, views, volumeNode, tableNode))
         written = _savePdf(page, str(staged)) if path.suffix.lower() == ".pdf" else page.save(str(staged), "PNG")

@@ -86,11 +86,7 @@ def test_panelFromSampleToTable() -> None:
     assert abs(ratio["prediction"] / _TRUE_RATIO - 1) < 0.5, ratio
     assert abs(ratio["reference"] / _TRUE_RATIO - 1) < 0.3, ratio
 
-    after = _nodesOfInterest()
-    assert len(after) > len(before)
-    panel.apply()
-    _waitUntil(lambda: not panel.run.running, 120, "Apply again")
-    assert _nodesOfInterest() == after, "the same computation takes the place of the one before"
+    assert len(_nodesOfInterest()) > len(before)
 
 
 def test_otherModulesKeepTheirLayout() -> None:
@@ -109,19 +105,22 @@ def test_otherModulesKeepTheirLayout() -> None:
 
 
 def test_killedWorkerCostsOneSentence() -> None:
-    """The worker dies in the middle of Apply: no node, one sentence, and the next Apply works."""
+    """The worker dies in the middle of Apply: no node, one sentence, and the next Apply works.
+
+    It is the same computation as before, so that the next Apply renews what is there and adds nothing.
+    """
     panel = _panelWithSample()
-    panel.dose.setDose(50)
     before = _nodesOfInterest()
     panel.apply()
     _waitUntil(lambda: panel.ui.progressBar.value > 200, 120, "a part of the prediction")
     os.kill(panel.logic.workerPid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
     _waitUntil(lambda: not panel.run.running, 10, "the end of the run")
     assert _nodesOfInterest() == before
-    assert panel.ui.statusLabel.text
+    assert "worker" in panel.ui.statusLabel.text, panel.ui.statusLabel.text
     panel.apply()
     _waitUntil(lambda: not panel.run.running, 120, "the next Apply")
-    assert panel.numbers.tableNode is not None, panel.ui.statusLabel.text
+    assert "Done" in panel.ui.statusLabel.text, panel.ui.statusLabel.text
+    assert _nodesOfInterest() == before, "the same computation takes the place of the one before"
 
 
 def test_closedSceneEndsARunQuietly() -> None:

@@ -85,6 +85,11 @@ class CurvesSection:
         if run is not None:
             run.onFinished = self._onAif
 
+    def updateSoon(self) -> None:
+        """Redraw within a moment, once for all that changes until then."""
+        if not self._follow.isActive():
+            self._follow.start()
+
     def updateVoxel(self) -> None:
         """Redraw all curves for the present voxel, dose and regions."""
         panel = self._panel
@@ -134,8 +139,7 @@ class CurvesSection:
         voxel = voxelOf(opened.series.grid, crosshair.GetCrosshairRAS())
         if voxel is not None and voxel != self._voxel:
             self._voxel = voxel
-            if not self._follow.isActive():
-                self._follow.start()
+            self.updateSoon()
 
     def _voxelCurves(self, opened) -> list[Curve]:
         if self._voxel is None:

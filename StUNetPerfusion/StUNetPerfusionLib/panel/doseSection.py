@@ -41,7 +41,7 @@ class DoseSection:
         if options != self._shown:
             self._shown = options
             self._panel.views.paintSeries()
-            self._panel.curves.updateVoxel()
+            self._panel.curves.updateSoon()
             self._settle.start()
         if int(self._ui.frameSlider.value) != parameters.frame:
             self._ui.frameSlider.value = parameters.frame
