@@ -409,3 +409,36 @@ def part_of_nothing():
     computations = importlib.import_module("StUNetPerfusionLib.computations")
     nothing = np.zeros((2, 2), np.float32)
     return computations.PreviewPart(0, "exact", nothing, nothing, nothing)
+
+
+def test_another_series_does_not_stand_beside_the_maps_of_the_first(panel, scene, series):
+    layout = importlib.import_module("StUNetPerfusionLib.layout")
+    choose(panel, scene, series)
+    look_at(panel, 1)
+    panel.dose.onReleased()
+    first = panel.logic.last("preview")
+    first.onPart(part(panel, 1, "first", 2.0))
+    choose(panel, scene, make_series(seed=1))
+    widget = slicer.app.layoutManager().sliceWidget(layout.PREDICTION_VIEW)
+    assert widget.mrmlSliceCompositeNode().GetBackgroundVolumeID() is None
+    assert first.cancelled
+    panel.parameters.thirdMap = importlib.import_module("StUNetPerfusionLib.parameterNode").ThirdMap.UNCERTAINTY
+    assert panel.views.shownMaps is None
+
+
+def test_a_map_that_the_user_removes_is_no_trouble(panel, scene, series):
+    choose(panel, scene, series)
+    look_at(panel, 1)
+    panel.dose.onReleased()
+    panel.logic.last("preview").onPart(part(panel, 1, "first", 2.0))
+    maps = panel.views.shownMaps
+    for node in (maps.difference, maps.reference):
+        scene.RemoveNode(node)
+    panel.ui.windowRangeWidget.setValues(0.0, 0.7)
+    assert maps.prediction.GetDisplayNode().GetWindow() == 0.7
+    scene.RemoveNode(maps.prediction)
+    panel.ui.windowRangeWidget.setValues(0.0, 0.9)
+    panel.dose.setDose(40)
+    panel.dose.onReleased()
+    panel.logic.last("preview").onPart(part(panel, 1, "first", 3.0))
+    assert slicer.util.arrayFromVolume(panel.views.shownMaps.prediction).max() == 3.0

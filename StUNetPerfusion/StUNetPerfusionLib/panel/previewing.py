@@ -89,6 +89,7 @@ class Previewing:
         if self._run is not None:
             self._run.cancel()
             self._run = None
+            self._panel.run.sayPreview("")
 
     def forget(self) -> None:
         """Another series, or no scene: nothing of the old previews is left."""

@@ -75,6 +75,7 @@ class ViewsSection:
         if self._lowDose is not None:
             self._lowDose.remove()
             self._lowDose = None
+        self._clearMaps()
         if opened is None:
             return
         self._lowDose = LowDoseVolume(slicer.mrmlScene, opened)
@@ -153,7 +154,7 @@ class ViewsSection:
         """Put maps into the views below, with one window for prediction and reference."""
         self._shown = maps
         self._stopObserving()
-        pair = [node for node in (maps.prediction, maps.reference) if node is not None]
+        pair = [node for node in (maps.prediction, maps.reference) if _inScene(node)]
         if not pair:
             return
         if self._window is None:
@@ -172,6 +173,14 @@ class ViewsSection:
             )
             for node in pair
         ]
+
+    def _clearMaps(self) -> None:
+        """Take the maps of the series before out of the views."""
+        self._stopObserving()
+        self._shown = self._beforeFlip = None
+        self.showOthers([])
+        for name in layout.MAP_VIEWS:
+            self._views.setVolume(name, None)
 
     @property
     def shownMaps(self) -> ShownMaps | None:
@@ -195,12 +204,14 @@ class ViewsSection:
 
     def _showThird(self) -> None:
         maps, parameters = self._shown, self._panel.parameters
-        if maps is None or parameters is None:
+        if maps is None or parameters is None or not _alive(maps):
             return
         if parameters.thirdMap == ThirdMap.DIFFERENCE:
             node, label, title = maps.difference, _("Diff"), _("Difference")
         else:
             node, label, title = maps.uncertainty, _("±"), _("Uncertainty")
+        if not _inScene(node):
+            node = None
         if node is not None and parameters.thirdMap == ThirdMap.DIFFERENCE:
             colors.showDifference(node, (self._window[1] - self._window[0]) / 2)
         elif node is not None:
@@ -233,11 +244,16 @@ class ViewsSection:
         self._setWindow((level - window / 2, level + window / 2))
 
     def _setWindow(self, window: tuple[float, float]) -> None:
-        if self._window is None or self._shown is None or np.allclose(window, self._window, rtol=1e-6, atol=0):
+        if (
+            self._window is None
+            or self._shown is None
+            or not _alive(self._shown)
+            or np.allclose(window, self._window, rtol=1e-6, atol=0)
+        ):
             return
         self._window = window
         for node in (self._shown.prediction, self._shown.reference):
-            if node is not None:
+            if _inScene(node):
                 node.GetDisplayNode().SetWindowLevel(*_windowAndLevel(window))
         self._showThird()
         widget = self._ui.windowRangeWidget
@@ -305,4 +321,9 @@ def _windowAndLevel(limits: tuple[float, float]) -> tuple[float, float]:
 
 
 def _alive(maps: ShownMaps) -> bool:
-    return maps.prediction is not None and slicer.mrmlScene.IsNodePresent(maps.prediction)
+    return _inScene(maps.prediction)
+
+
+def _inScene(node) -> bool:
+    """Whether there is a node that the user has not removed."""
+    return node is not None and bool(slicer.mrmlScene.IsNodePresent(node))
