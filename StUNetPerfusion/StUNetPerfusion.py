@@ -40,10 +40,14 @@ class StUNetPerfusion(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", self.onStartupCompleted)
 
     def onStartupCompleted(self):
-        """All modules are there: offer the sample in the module Sample Data."""
+        """All modules are there: offer the sample in the module Sample Data, and know the layout of saved scenes."""
+        from StUNetPerfusionLib.layout import registerLayout
         from StUNetPerfusionLib.sampleData import registerSample
 
         registerSample(StUNetPerfusionLogic)
+        layoutManager = slicer.app.layoutManager()
+        if layoutManager is not None:  # there is none without a main window
+            registerLayout(layoutManager.layoutLogic().GetLayoutNode())
 
 
 class StUNetPerfusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -70,8 +74,11 @@ class StUNetPerfusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = StUNetPerfusionLogic()
         self.panel = Panel(self.ui, self.logic, self)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        scene = slicer.mrmlScene
+        for event in (scene.StartCloseEvent, scene.StartImportEvent):
+            self.addObserver(scene, event, self.onSceneStartsToChange)
+        for event in (scene.EndCloseEvent, scene.EndImportEvent):
+            self.addObserver(scene, event, self.onSceneHasChanged)
         slicer.app.connect("aboutToQuit()", self.logic.stop)
         self.initializeParameterNode()
         # The worker starts when the panel is on screen already.
@@ -91,12 +98,12 @@ class StUNetPerfusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def exit(self):
         """Called each time the user goes to another module; what runs goes on, and the layout stays as it is."""
 
-    def onSceneStartClose(self, caller, event):
-        """The nodes that the panel shows are about to go."""
+    def onSceneStartsToChange(self, caller, event):
+        """The scene is closed, or one is read from a file: nodes go, or come one after the other."""
         self.setParameterNode(None)
 
-    def onSceneEndClose(self, caller, event):
-        """An empty scene: begin anew where the panel is seen."""
+    def onSceneHasChanged(self, caller, event):
+        """All nodes are there: show what the scene holds where the panel is seen."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 

@@ -109,6 +109,7 @@ def addLegend(volumeNode, title: str):
     legend.SetNumberOfLabels(5)
     legend.SetMaxNumberOfColors(_COLORS)
     legend.SetVisibility(True)
+    legend.Modified()  # Slicer shows a legend of a scene that was read only once it is told of a change
     return legend
 
 

@@ -84,6 +84,10 @@ class SideBySide:
         if not self.shown:
             self._before = self._layoutManager.layout
             self._layoutManager.setLayout(LAYOUT_ID)
+        elif self.sliceNode(SERIES_VIEW) is None:
+            # A scene that was saved with this layout was read before anybody knew it.
+            self._layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
+            self._layoutManager.setLayout(LAYOUT_ID)
 
     def restore(self) -> None:
         """Show the layout that was there before ours."""
