@@ -112,7 +112,12 @@ def _make_folder(folder: Path) -> list[Path]:
             for place in reversed(missing):
                 if place.parent.exists() and not place.parent.is_dir():
                     raise _no_folder(folder, place.parent)
-                place.mkdir()
+                try:
+                    place.mkdir()
+                except FileExistsError:
+                    if not place.is_dir():
+                        raise
+                    continue  # another process that writes beside us made it first; it is not ours to remove
                 made.append(place)
             if not folder.is_dir():
                 raise _no_folder(folder, folder)

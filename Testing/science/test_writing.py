@@ -203,3 +203,23 @@ def test_json_that_other_programs_could_not_read_is_not_written(tmp_path: Path) 
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "report.json", {"score": float("nan")})
     assert os.listdir(tmp_path) == []
+
+
+def test_folders_that_another_process_makes_meanwhile_are_used_and_left(tmp_path, monkeypatch):
+    """Two workers of a cohort begin at once: both find the folder missing, and one is first."""
+    folder = tmp_path / "cohort" / "case"
+    mkdir = Path.mkdir
+
+    def made_by_another_first(self, *arguments, **options):
+        if self == tmp_path / "cohort" and not self.exists():
+            mkdir(self)
+        return mkdir(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", made_by_another_first)
+    with pytest.raises(ZeroDivisionError), staged_output(folder):
+        raise ZeroDivisionError
+    assert (tmp_path / "cohort").is_dir()  # it is the other one's
+    assert not folder.exists()
+    with staged_output(folder) as stage:
+        (stage / "map.txt").write_text("done")
+    assert (folder / "map.txt").read_text() == "done"
