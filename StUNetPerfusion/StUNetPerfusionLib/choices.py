@@ -23,6 +23,17 @@ def segmentChoice(parameters: PerfusionParameters, region: str) -> tuple | None:
     return segmentation, segmentId
 
 
+def otherSegments(parameters: PerfusionParameters) -> dict[str, tuple]:
+    """The segments that have no role, as the logic takes masks, by their names."""
+    segmentation = parameters.segmentation
+    if segmentation is None:
+        return {}
+    roles = {getattr(parameters, f"{region}Segment") for region in ("brain", "tumor", "whiteMatter", "vessel")}
+    segments = segmentation.GetSegmentation()
+    identifiers = [segments.GetNthSegmentID(n) for n in range(segments.GetNumberOfSegments())]
+    return {segments.GetSegment(key).GetName(): (segmentation, key) for key in identifiers if key not in roles}
+
+
 def slowChoices(parameters: PerfusionParameters) -> tuple:
     """All that was chosen but dose and frame, which change many times a second while a slider moves."""
     nodes = (parameters.inputNode, parameters.segmentation, parameters.referenceVolume, parameters.aifPoint)

@@ -116,12 +116,12 @@ def updateTable(scene, lines: Sequence[RegionStatistics], tableNode=None, title:
     return tableNode
 
 
-def asCsv(tableNode) -> str:
+def asCsv(tableNode, delimiter: str = ",") -> str:
     """A table node as comma-separated values, with its column names in the first line."""
     table = tableNode.GetTable()
     names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow(names)
     for row in range(table.GetNumberOfRows()):
         writer.writerow([table.GetValue(row, column).ToString() for column in range(len(names))])

@@ -442,3 +442,31 @@ def test_a_map_that_the_user_removes_is_no_trouble(panel, scene, series):
     panel.dose.onReleased()
     panel.logic.last("preview").onPart(part(panel, 1, "first", 3.0))
     assert slicer.util.arrayFromVolume(panel.views.shownMaps.prediction).max() == 3.0
+
+
+def test_the_table_is_copied_as_spreadsheets_take_it(panel, scene, monkeypatch):
+    statistics = importlib.import_module("StUNetPerfusionLib.statistics")
+    copied = []
+    clipboard = SimpleNamespace(setText=copied.append)
+    monkeypatch.setattr(sys.modules["qt"], "QApplication", SimpleNamespace(clipboard=lambda: clipboard), raising=False)
+    lines = [statistics.RegionStatistics("Tumor, left", voxels=12, mean=0.5, sd=0.1)]
+    panel.numbers.show(statistics.updateTable(scene, lines))
+    panel.ui.copyButton.click()
+    assert copied[0].splitlines()[1].split("\t")[:3] == ["Tumor, left", "12", "0.5"]
+
+
+def test_curves_of_segments_follow_what_is_drawn(panel, scene, series):
+    masks = importlib.import_module("StUNetPerfusionLib.masks")
+    drawn = np.zeros(series.grid.shape, bool)
+    drawn[1:3, 8:12, 8:12] = True
+    regions = {"tumor": (drawn, (1.0, 0.0, 0.0)), "hippocampus": (drawn, (0.0, 1.0, 0.0))}
+    segmentation = masks.addSegmentation(scene, series.grid, regions, "regions")
+    segmentation.GetSegmentation().AddEmptySegment("later", "nothing yet")
+    panel.parameters.segmentation = segmentation
+    choose(panel, scene, series)
+    names = [curve.name for curve in panel.curves._regionCurves(panel.opened)]
+    assert names == ["tumor", "hippocampus"]
+    (curve, _) = panel.curves._regionCurves(panel.opened)
+    expected = series.signal[:, drawn].mean(axis=1)
+    baseline = series.signal[panel.opened.droppedFrames : panel.opened.arrival][:, drawn].mean()
+    np.testing.assert_allclose(curve.values, 100 * expected / baseline, rtol=1e-4)

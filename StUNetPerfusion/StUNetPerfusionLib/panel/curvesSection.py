@@ -9,7 +9,8 @@ import qt
 import slicer
 import vtk
 
-from StUNetPerfusionLib.choices import aifChoice, doseOptions, segmentChoice
+from stunet_perfusion.errors import InputError
+from StUNetPerfusionLib.choices import aifChoice, doseOptions, otherSegments, segmentChoice
 from StUNetPerfusionLib.curves import Curve, updateChart
 from StUNetPerfusionLib.masks import maskOfSegment, voxelOf
 from StUNetPerfusionLib.translation import tr as _
@@ -22,10 +23,8 @@ _LEGEND_ROOM = 1.45
 
 _VOXEL_COLOR = (0.15, 0.15, 0.15)
 _AIF_COLOR = (0.90, 0.30, 0.25)
-_REGION_COLORS = {
-    "tumor": (0.88, 0.62, 0.22),
-    "whiteMatter": (0.55, 0.75, 0.95),
-}
+#: Regions whose curves are shown; the vessel's is the artery's, and the brain's tells little.
+_REGIONS = ("tumor", "whiteMatter")
 
 
 class CurvesSection:
@@ -112,11 +111,6 @@ class CurvesSection:
             self._chartId = chart.GetID()
         panel.views.showChart(chart)
 
-    def regionsChanged(self) -> None:
-        """Segments were chosen or edited."""
-        self._regions = {}
-        self.updateVoxel()
-
     def _onAif(self, run) -> None:
         if run.result is None:
             self._panel.say(run.sentence, error=run.state == "failed")
@@ -160,16 +154,14 @@ class CurvesSection:
 
     def _regionCurves(self, opened) -> list[Curve]:
         parameters = self._panel.parameters
+        chosen = [segmentChoice(parameters, region) for region in _REGIONS]
         curves = []
-        for region, color in _REGION_COLORS.items():
-            chosen = segmentChoice(parameters, region)
-            if chosen is None:
-                continue
-            signal = self._signalOfRegion(opened, *chosen)
+        for segmentation, segmentId in [*filter(None, chosen), *otherSegments(parameters).values()]:
+            signal = self._signalOfRegion(opened, segmentation, segmentId)
             if signal is None:
                 continue
-            segmentation, segmentId = chosen
-            name = segmentation.GetSegmentation().GetSegment(segmentId).GetName()
+            segment = segmentation.GetSegmentation().GetSegment(segmentId)
+            name, color = segment.GetName(), segment.GetColor()
             first = slice(opened.droppedFrames, opened.arrival)
             baseline = signal[first].mean(axis=0)
             times = opened.series.times
@@ -185,10 +177,18 @@ class CurvesSection:
         return curves
 
     def _signalOfRegion(self, opened, segmentation, segmentId) -> np.ndarray | None:
-        """(T, N) signal of at most some thousand voxels of a segment."""
-        key = (segmentation.GetID(), segmentId)
+        """(T, N) signal of at most some thousand voxels of a segment; None where it has none in the brain."""
+        segment = segmentation.GetSegmentation().GetSegment(segmentId)
+        drawn = segment.GetRepresentation(
+            slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+        )
+        # Another key once somebody has drawn in it.
+        key = (segmentation.GetID(), segmentId, drawn.GetMTime() if drawn is not None else 0)
         if key not in self._regions:
-            mask = maskOfSegment(segmentation, segmentId, opened.series.grid) & opened.brain
+            try:
+                mask = maskOfSegment(segmentation, segmentId, opened.series.grid) & opened.brain
+            except InputError:
+                mask = np.zeros(opened.brain.shape, bool)  # a segment that nobody has drawn in yet
             self._regions[key] = _someVoxels(opened.series.signal, mask) if mask.any() else None
         return self._regions[key]
 

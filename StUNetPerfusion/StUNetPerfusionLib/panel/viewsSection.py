@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import qt
 import slicer
 import vtk
 
+from stunet_perfusion.errors import InputError
 from StUNetPerfusionLib import colors, layout
 from StUNetPerfusionLib.choices import doseOptions, segmentChoice
 from StUNetPerfusionLib.lowDoseVolume import LowDoseVolume
@@ -97,9 +99,10 @@ class ViewsSection:
     def _mostInteresting(self, opened) -> np.ndarray:
         """(3,) mm, right-anterior-superior: the middle of the tumor's largest slice, or of the brain's."""
         chosen = segmentChoice(self._panel.parameters, "tumor")
-        mask = opened.brain if chosen is None else maskOfSegment(*chosen, opened.series.grid)
-        if not mask.any():
-            mask = opened.brain
+        mask = opened.brain
+        if chosen is not None:
+            with suppress(InputError):  # a tumor that nobody has drawn yet
+                mask = maskOfSegment(*chosen, opened.series.grid)
         z = int(mask.sum(axis=(1, 2)).argmax())
         row, column = (positions.mean() for positions in np.nonzero(mask[z]))
         return (opened.series.grid.ijk_to_ras @ [column, row, z, 1])[:3]
