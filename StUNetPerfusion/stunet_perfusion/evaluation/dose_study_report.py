@@ -58,10 +58,10 @@ def study_text(result: StudyResult, figures: list[str]) -> str:
                 "# Simulated against scanned low doses",
                 "**Research use only: not for diagnosis.**",
                 f"Phantoms: {heads}, scanned at full dose and at each lower dose with noise of its own, by a scanner "
-                "that does not drift. Bias of a tissue's mean delta R2* curve without noise; noise of CBV as the "
+                "that does not drift. Bias of a tissue's mean delta R2* curve without noise. Noise of CBV is the "
                 "standard deviation over voxels of what noise adds, over the same of the scan at the lower dose: 1 is "
-                f"what a simulation should have. Equation 1 with a window of {USUAL_WINDOW} frames; other windows are in "
-                "`dose_study.csv`. Tumors leak, and what leaks shortens T1 too, which no method scales.",
+                f"what a simulation should have. Equation 1 with a window of {USUAL_WINDOW} frames; other windows are "
+                "in `dose_study.csv`. Tumors leak, and what leaks shortens T1 too, which no method scales.",
                 table_text(head, lines),
                 *(f"![{name}]({name})" for name in figures),
             )

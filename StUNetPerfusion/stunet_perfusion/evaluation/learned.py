@@ -9,7 +9,7 @@ from stunet_perfusion.checkpoint import Checkpoint, load
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.evaluation.classical import mean_curve
 from stunet_perfusion.evaluation.methods import Method, MethodMap
-from stunet_perfusion.predict import predict_standardized, to_blood_volume
+from stunet_perfusion.predict import known_scale, predict_standardized, to_blood_volume
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.provenance import sha256_of_path
 from stunet_perfusion.reference import first_pass_cbv
@@ -44,5 +44,6 @@ def network_map(prepared: PreparedSeries, checkpoint: Checkpoint, stride: int, d
     """
     predicted = predict_standardized(prepared, checkpoint, stride=stride, device=device)
     first_pass = first_pass_cbv(prepared.series, prepared.bolus, mean_curve(prepared))
-    found = to_blood_volume(prepared, predicted, first_pass)
+    said = known_scale(checkpoint.info, first_pass, prepared.brain)
+    found = to_blood_volume(prepared, predicted, first_pass, said)
     return MethodMap(found.cbv, found.uncertainty)

@@ -117,8 +117,8 @@ def _truth_section(rows: Sequence[Row], methods: Sequence[Method]) -> str:
     parts = [
         "### Against the noise-free truth\n\nLower doses are acquired, not computed from the full one. Mean (SD) over "
         "subjects; L1, L2 and SSIM of standardized maps, the rest of maps in multiples of normal-appearing white "
-        "matter where that is at least a tenth of the brain's mean (bias and limits of agreement after Bland and Altman, voxel by voxel). Edge sharpness is 1 for the "
-        "truth."
+        "matter, where that is at least a tenth of the brain's mean (bias and limits of agreement after Bland and "
+        "Altman, voxel by voxel). Edge sharpness is 1 for the truth."
     ]
     for dose in doses_of(rows):
         shown = [method for method in methods if rows_of(rows, dose=dose, method=method.name)]
@@ -158,8 +158,8 @@ def _cohort_section(rows: Sequence[Row], methods: Sequence[Method]) -> str:
     head = ["dose and map", "persons", "concordance", "bias", "lower limit", "upper limit", "AUC", "AUC of hot spot"]
     ceiling = grading(rows_of(rows, dose=1.0), "nrcbv_reference")
     return (
-        "### Living tumor over white matter (nRCBV), one number a person\n\nAUC is for telling high from low grade; the "
-        f"truth itself has {ceiling:.3f}.\n\n" + table_text(head, lines)
+        "### Living tumor over white matter (nRCBV), one number a person\n\n"
+        f"AUC is for telling high from low grade; the truth itself has {ceiling:.3f}.\n\n" + table_text(head, lines)
     )
 
 

@@ -70,8 +70,8 @@ class Subject:
 def subjects_of_cases(cases: Sequence[Case], part: str) -> list[Subject]:
     """The cases of one part of a table; all of them where it names no parts.
 
-    A column `grade` may say `low` or `high`. Where there are columns `truth` (a CBV map), `series_050` and `series_025`
-    (series acquired at half and quarter dose), with paths beside the series', these are compared too.
+    A column `grade` may say `low` or `high`. A case with a `truth` stands in the table against it too, at lower doses
+    where columns `series_050` and `series_025` name series acquired at them, by paths from the folder of the series.
 
     :raises InputError: the table has parts, but no case in this one
     """
@@ -104,7 +104,7 @@ def open_case(case: Case) -> OpenSubject:
     :raises InputError: a file that is missing or does not fit the series
     """
     files = dict(case.files)
-    for column in ("truth", *_DOSE_COLUMNS.values()):
+    for column in _DOSE_COLUMNS.values():
         if case.facts.get(column):
             files[column] = case.series.parent / case.facts[column]
 

@@ -59,5 +59,5 @@ def _fluctuation(shape: tuple[int, int, int], generator: np.random.Generator) ->
     for frame in range(1, shape[0]):
         course[frame] = _FRAME_CORRELATION * course[frame - 1] + np.sqrt(1 - _FRAME_CORRELATION**2) * steps[frame]
     pattern = ndimage.gaussian_filter(generator.standard_normal(shape[1:]), _PHYSIOLOGICAL_EXTENT, mode="wrap")
-    pattern /= max(float(pattern.std()), 1e-6)
+    pattern /= max(float(np.sqrt((pattern**2).mean())), 1e-6)
     return (course[:, None, None] * pattern).astype(np.float32)
