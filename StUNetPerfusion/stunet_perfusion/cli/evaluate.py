@@ -20,6 +20,7 @@ from stunet_perfusion.evaluation.classical import classical_methods
 from stunet_perfusion.evaluation.dose_study import StudySettings, study_doses
 from stunet_perfusion.evaluation.dose_study_report import write_study
 from stunet_perfusion.evaluation.drawing import check_matplotlib
+from stunet_perfusion.evaluation.equation1 import ENDS, Ends
 from stunet_perfusion.evaluation.learned import network_methods
 from stunet_perfusion.evaluation.methods import Method
 from stunet_perfusion.evaluation.phantom_subjects import RIDGE_STREAM, heads_of, phantom_subjects
@@ -36,6 +37,7 @@ RIDGE_FILE = "ridge.json"
 
 TablesChoice = Enum("TablesChoice", {name: name for name in ("paper", "truth", "both")}, type=str)
 FamilyChoice = Enum("FamilyChoice", {name: name for name in ("training", "second", "both")}, type=str)
+EndsChoice = Enum("EndsChoice", {name: name for name in ENDS}, type=str)
 Study = Enum("Study", {name: name for name in ("maps", "dose")}, type=str)
 
 
@@ -73,6 +75,10 @@ def command(
     smoothing: Annotated[
         str, typer.Option(metavar="MM,...", help="Gaussian filters of the closed form, full width at half maximum")
     ] = "3,6",
+    ends: Annotated[
+        EndsChoice,
+        typer.Option(help="the moving average of Equation 1 at the ends of the series, in the paper's table"),
+    ] = EndsChoice.shrink,
     automatic_brain: Annotated[
         bool, typer.Option("--automatic-brain", help="find the brain of phantoms instead of giving it")
     ] = False,
@@ -114,12 +120,20 @@ def command(
         paths = checkpoint or [shipped_checkpoint()]
         learned = network_methods(paths, stride, choose_device(device))
         floor, ridge_note = _ridge(
-            output, ridge, heads_of(ridge_anatomy or []), heads, cases, masks, seed, part_of(progress, 0, 0.1)
+            output,
+            ridge,
+            heads_of(ridge_anatomy or []),
+            heads,
+            cases,
+            masks,
+            seed,
+            ends.value,
+            part_of(progress, 0, 0.1),
         )
         methods = [*classical_methods(_widths(smoothing)), *floor, *learned]
         tables = ("paper", "truth") if table == TablesChoice.both else (table.value,)
         result, shown = evaluate(
-            people, methods, tables, output, pictures=pictures, progress=part_of(progress, 0.1, 0.98)
+            people, methods, tables, output, ends=ends.value, pictures=pictures, progress=part_of(progress, 0.1, 0.98)
         )
         trainings = {path.stem: read_info(path).training for path in paths}
         about = {
@@ -127,6 +141,7 @@ def command(
             "device": device,
             "stride": stride,
             "seed": seed,
+            "Equation 1 at the ends of the series": ends.value,
             "ridge regression": ridge_note,
             "networks": ", ".join(f"{name} ({_brief(training)})" for name, training in trainings.items()),
         }
@@ -152,6 +167,7 @@ def _ridge(
     cases: Path | None,
     masks: tuple[str, ...],
     seed: int,
+    ends: Ends,
     progress: Progress,
 ) -> tuple[list[Method], str]:
     """The ridge regression from its file, or fitted and written; none where there is nobody to fit it to."""
@@ -172,7 +188,7 @@ def _ridge(
     if not people:
         return [], "none: give --ridge FILE, --ridge-anatomy HEADS, or cases of part train"
     trained_on = f"{len(people)} subjects ({len(train)} cases, {len(people) - len(train)} phantoms)"
-    fits = fit_ridge(people, progress)
+    fits = fit_ridge(people, ends, progress)
     write_ridge(output / RIDGE_FILE, fits, trained_on)
     return [ridge_method(fits)], trained_on
 

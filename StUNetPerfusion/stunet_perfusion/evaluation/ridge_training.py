@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from stunet_perfusion.dose import simulate_dose
 from stunet_perfusion.evaluation.classical import closed_form
+from stunet_perfusion.evaluation.equation1 import Ends, at_lower_dose
 from stunet_perfusion.evaluation.ridge import Moments, RidgeFit, fit, moments
 from stunet_perfusion.evaluation.subjects import Subject
 from stunet_perfusion.phantom import DOSES
@@ -14,7 +13,7 @@ from stunet_perfusion.preparation import prepare
 from stunet_perfusion.progress import Progress, no_progress
 
 
-def fit_ridge(subjects: Sequence[Subject], progress: Progress = no_progress) -> list[RidgeFit]:
+def fit_ridge(subjects: Sequence[Subject], ends: Ends = "shrink", progress: Progress = no_progress) -> list[RidgeFit]:
     """One fit a table and dose: to Verbena's full-dose map from doses by Equation 1, and to the truth where known.
 
     :raises InputError: nobody to fit to, or a subject that cannot be used
@@ -27,7 +26,7 @@ def fit_ridge(subjects: Sequence[Subject], progress: Progress = no_progress) -> 
         brain = full.brain if opened.mask is None else opened.mask
         target = closed_form(full, 1) if opened.reference is None else opened.reference
         for dose in DOSES:
-            lowered = replace(full, series=simulate_dose(full.series, full.bolus.arrival, dose, "equation1"))
+            lowered = at_lower_dose(full, dose, ends)
             found.setdefault(("paper", dose), []).append(moments(lowered, target, brain))
         for dose in opened.doses if opened.truth is not None else ():
             prepared = full if dose == 1 else prepare(opened.scan(dose), mask=opened.brain)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from stunet_perfusion.dose import simulate_dose
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.evaluation.classical import VERBENA, closed_form
+from stunet_perfusion.evaluation.equation1 import Ends, at_lower_dose
 from stunet_perfusion.evaluation.map_metrics import coverage, edge_sharpness, hot_spot
 from stunet_perfusion.evaluation.methods import Method, MethodMap, Table
 from stunet_perfusion.evaluation.subjects import OpenSubject, Subject
@@ -47,6 +47,7 @@ def score_subject(
     methods: Sequence[Method],
     tables: Sequence[Table] = ("paper", "truth"),
     *,
+    ends: Ends = "shrink",
     watch: Watcher = lambda *_: None,
     progress: Progress = no_progress,
 ) -> SubjectScores:
@@ -56,6 +57,7 @@ def score_subject(
     reference); the other table takes the series that were acquired at lower doses and compares with the truth. Where
     the subject has no truth, it has no second table.
 
+    :param ends: how Equation 1 treats the ends of the series, see `equation1`
     :raises InputError: the full-dose series cannot be used
     """
     found = SubjectScores()
@@ -70,7 +72,7 @@ def score_subject(
         reference = closed_form(full, 1) if opened.reference is None else opened.reference
     for n, (table, dose) in enumerate(steps):
         report = part_of(progress, n / len(steps), (n + 1) / len(steps))
-        prepared = _at_dose(full, opened, table, dose, found)
+        prepared = _at_dose(full, opened, table, dose, ends, found)
         if prepared is None:
             continue
         used = [method for method in methods if table in method.tables]
@@ -98,14 +100,14 @@ def score_subject(
 
 
 def _at_dose(
-    full: PreparedSeries, opened: OpenSubject, table: Table, dose: float, found: SubjectScores
+    full: PreparedSeries, opened: OpenSubject, table: Table, dose: float, ends: Ends, found: SubjectScores
 ) -> PreparedSeries | None:
     """The series of a table and dose. One that cannot be used is a failure of all methods."""
     if dose == 1:
         return full
     try:
         if table == "paper":
-            return replace(full, series=simulate_dose(full.series, full.bolus.arrival, dose, "equation1"))
+            return at_lower_dose(full, dose, ends)
         return prepare(opened.scan(dose), mask=opened.brain)
     except InputError as error:
         found.failures.append({"table": table, "dose": dose, "method": "", "error": str(error)})
