@@ -15,11 +15,14 @@ from science.synthetic import head_of, make_series
 from stunet_perfusion.cases import read_cases, write_cases
 from stunet_perfusion.cli import main
 from stunet_perfusion.dose import simulate_dose
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.evaluation import phantom_subjects as module
 from stunet_perfusion.evaluation import subject_files
 from stunet_perfusion.evaluation.classical import CLOSED_FORM, VERBENA, classical_methods, closed_form, smoothed
 from stunet_perfusion.evaluation.equation1 import at_lower_dose
 from stunet_perfusion.evaluation.goals import paper_goals, truth_goals
-from stunet_perfusion.evaluation.methods import Method
+from stunet_perfusion.evaluation.learned import network_methods
+from stunet_perfusion.evaluation.methods import Method, MethodMap
 from stunet_perfusion.evaluation.paper_table import PAPER_TABLE
 from stunet_perfusion.evaluation.phantom_subjects import graded_phantom, open_phantom, phantom_subjects
 from stunet_perfusion.evaluation.ridge_training import fit_ridge
@@ -28,7 +31,6 @@ from stunet_perfusion.evaluation.scores import score_subject
 from stunet_perfusion.evaluation.subjects import OpenSubject, Subject, subjects_of_cases
 from stunet_perfusion.evaluation.summary import cell, grading, rows_of
 from stunet_perfusion.metrics import compare_maps
-from stunet_perfusion.phantom import named_heads
 from stunet_perfusion.preparation import prepare
 
 
@@ -122,11 +124,8 @@ def test_smoothing_keeps_what_is_flat_up_to_the_rim_of_the_brain():
 
 def test_a_method_that_fails_is_told_and_stops_no_other():
     def refuse(*_):
-        raise np_error
+        raise InputError("prediction", "does not rise", "use another checkpoint")
 
-    from stunet_perfusion.errors import InputError
-
-    np_error = InputError("prediction", "does not rise", "use another checkpoint")
     broken = Method("broken", "broken", "network", refuse)
     found = score_subject(known_subject(2.0), [broken, *classical_methods(())], ["truth"])
     assert {failure["method"] for failure in found.failures} == {"broken"}
@@ -139,8 +138,6 @@ def test_uncertainty_as_large_as_the_error_covers_what_it_says():
     truth = subject.open().truth
 
     def noisy(prepared, *_):
-        from stunet_perfusion.evaluation.methods import MethodMap
-
         return MethodMap(truth + np.random.default_rng(0).normal(0, 0.05, SHAPE), np.full(SHAPE, 0.05))
 
     rows = score_subject(subject, [Method("sure", "sure", "network", noisy)], ["truth"]).rows
@@ -203,8 +200,6 @@ def test_an_evaluation_goes_on_where_it_was(evaluated, monkeypatch):
 
 
 def test_another_checkpoint_of_the_same_name_is_another_evaluation(tmp_path):
-    from stunet_perfusion.evaluation.learned import network_methods
-
     subject = known_subject()
     keys = set()
     for seed in (0, 1):
@@ -246,17 +241,15 @@ def test_ridge_of_training_cases_has_one_fit_a_dose(case_table):
 @pytest.fixture
 def ellipsoids(monkeypatch):
     """Phantoms of a head that is quickly drawn, scanned coarsely."""
-    from stunet_perfusion.evaluation import phantom_subjects as module
-
     monkeypatch.setattr(module, "anatomy_by_name", lambda name, seed=0: ellipsoid_head(2.5))
     for family, (person, scanner) in module._DRAWN_FROM.items():
         coarse = lambda generator, scanner=scanner: replace(scanner(generator), matrix=64)  # noqa: E731
         monkeypatch.setitem(module._DRAWN_FROM, family, (person, coarse))
-    return named_heads
 
 
 @pytest.mark.parametrize("family", ["training", "second"])
-def test_phantoms_alternate_in_grade_and_come_out_the_same_every_time(ellipsoids, family):
+@pytest.mark.usefixtures("ellipsoids")
+def test_phantoms_alternate_in_grade_and_come_out_the_same_every_time(family):
     people = phantom_subjects(["drawn"], family, 2, slice_step=6)
     assert [person.grade for person in people] == ["low", "high"]
     one, again = people[1].open(), people[1].open()
@@ -266,7 +259,8 @@ def test_phantoms_alternate_in_grade_and_come_out_the_same_every_time(ellipsoids
     assert one.living.sum() >= 2
 
 
-def test_closed_form_comes_nearer_to_a_phantoms_truth_with_the_dose(ellipsoids):
+@pytest.mark.usefixtures("ellipsoids")
+def test_closed_form_comes_nearer_to_a_phantoms_truth_with_the_dose():
     phantom = graded_phantom("drawn", "random", "training", True, (0, 7), 5)
     subject = Subject("one", "training", lambda: open_phantom(phantom), {}, "high")
     rows = score_subject(subject, classical_methods((4.0,)), ["truth"]).rows
