@@ -2,6 +2,7 @@
 
 import pytest
 
+from stunet_perfusion.cli import main
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.training.settings import TrainingSettings, parse_changes, read_settings
 
@@ -92,3 +93,13 @@ def test_changes_are_written_as_toml_or_as_a_word():
     assert changes == {"a.b": 3, "a.c": [1, 2], "a.d": "word", "a.e": {"x": 1}}
     with pytest.raises(InputError, match=r"'epochs=3' is no setting; write for example --set optimization.epochs=3"):
         parse_changes(["epochs=3"])
+
+
+def test_the_settings_that_are_shown_are_a_file_that_gives_them(tmp_path, capsys):
+    words = ["train", "--anatomy", "mni", "--widths", "8,16", "--set", "dose.shares=[1, 0.5]", "--show-settings"]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    expected = read_settings(None, {**HEADS, "network.arguments": {"widths": [8, 16]}, "dose.shares": [1, 0.5]})
+    assert read_settings(write(tmp_path, text)) == expected
+    assert main(["train", "--anatomy", "mni"]) == 2
+    assert "--output: is missing" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from stunet_perfusion.errors import InputError
 from stunet_perfusion.networks import NETWORKS
 from stunet_perfusion.training.run import run_training
 from stunet_perfusion.training.settings import parse_changes, read_settings
+from stunet_perfusion.training.settings_text import settings_text
 
 NetworkName = Enum("NetworkName", {name: name for name in NETWORKS}, type=str)
 
@@ -20,11 +21,12 @@ _Heads = list[Path] | None
 
 
 def command(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="best checkpoint, .safetensors; the rest beside it")
-    ],
     config: Annotated[
         Path | None, typer.Argument(metavar="[CONFIG.toml]", help="settings; options override them")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="best checkpoint, .safetensors; the rest beside it"),
     ] = None,
     cases: Annotated[
         Path | None, typer.Option("--cases", metavar="TABLE|DIR", help="scanned cases: cases.csv, or a folder")
@@ -56,6 +58,9 @@ def command(
         list[str] | None,
         typer.Option("--set", metavar="TABLE.NAME=VALUE", help="any other setting; may be repeated"),
     ] = None,
+    show_settings: Annotated[
+        bool, typer.Option("--show-settings", help="print all settings as TOML, and do nothing else")
+    ] = False,
     restart: Annotated[bool, typer.Option("--restart", help="begin again instead of going on")] = False,
     json: options.Json = False,
 ) -> None:
@@ -87,6 +92,11 @@ def command(
     if widths:
         given["network.arguments"] = _arguments(settings.network.name, widths)
         settings = read_settings(config, given)
+    if show_settings:
+        print(settings_text(settings))
+        return
+    if output is None:
+        raise InputError("--output", "is missing", "give the file of the checkpoint, for example mine.safetensors")
     with options.progress_bar(quiet=json) as progress:
         history = run_training(
             settings,

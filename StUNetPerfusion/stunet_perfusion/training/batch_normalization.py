@@ -5,10 +5,27 @@ torch has it for NVIDIA GPUs only (`SyncBatchNorm`); this one also runs on CPUs,
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import nn
-from torch.distributed import nn as distributed
+from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over processes. What one process's value changes in all of them comes back to it summed up likewise."""
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
 
 
 class BatchNormalizationOverProcesses(_BatchNorm):
@@ -22,11 +39,11 @@ class BatchNormalizationOverProcesses(_BatchNorm):
         channels = (1, -1, *(1 for _ in axes[1:]))
         values = features.float()
         count = values.new_tensor([values.numel() / values.shape[1]])
-        sums = distributed.functional.all_reduce(torch.cat([values.sum(axes), count]))
+        sums = _Sum.apply(torch.cat([values.sum(axes), count]))
         total = sums[-1].detach()
         mean = sums[:-1] / total
         centered = values - mean.view(channels)
-        variance = distributed.functional.all_reduce(centered.square().sum(axes)) / total
+        variance = _Sum.apply(centered.square().sum(axes)) / total
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
             unbiased = variance * (total / (total - 1).clamp(min=1))

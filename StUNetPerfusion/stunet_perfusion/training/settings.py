@@ -296,9 +296,14 @@ def _toml_value(text: str) -> Any:
 def _toml() -> Any:
     if sys.version_info >= (3, 11):
         import tomllib
-    else:
-        import tomli as tomllib
-    return tomllib
+
+        return tomllib
+    try:
+        import tomli
+    except ImportError:
+        fact = "is not installed, and Python before 3.11 reads no TOML without it"
+        raise InputError("tomli", fact, "install it with: pip install tomli") from None
+    return tomli
 
 
 def _fill(subject: str, values: Any, tables: Mapping[str, Any]) -> Any:
