@@ -51,6 +51,14 @@ class Bolus:
     peak: int
 
 
+def end_of_first_pass(bolus: Bolus, frames: int) -> int:
+    """The frame after the last of the first pass: it ends two times its rise after its peak.
+
+    :param frames: of the series
+    """
+    return min(bolus.peak + 2 * (bolus.peak - bolus.arrival) + 1, frames)
+
+
 @dataclass(frozen=True)
 class _Dip:
     """The deepest dip of a curve: where it begins to be seen, its lowest frame, the level it starts from, its depth."""

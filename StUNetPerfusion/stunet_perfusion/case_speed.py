@@ -12,12 +12,12 @@ from stunet_perfusion.checkpoint import Checkpoint
 from stunet_perfusion.dose import simulate_slice
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.layout import use_channels_last
-from stunet_perfusion.predict import PredictionSettings, predict_case
+from stunet_perfusion.predict import PredictionSettings, plan_for, predict_case
 from stunet_perfusion.preparation import prepare
 from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.reference.speed import ECHO_TIME, FRAME_INTERVAL, brain_like_curves
 from stunet_perfusion.series import DscSeries, Grid
-from stunet_perfusion.standardize import plan_standardization, standardize_slice
+from stunet_perfusion.standardize import standardize_slice
 from stunet_perfusion.strips import predict_slice_progressively
 
 #: A low dose that has to be simulated, so that all of the work is measured.
@@ -91,7 +91,7 @@ def brain_like_series(shape: tuple[int, int, int, int], seed: int = 0) -> DscSer
 def _measure_preview(series: DscSeries, checkpoint: Checkpoint, device: str) -> tuple[float, float, float]:
     """Seconds to the first map of the middle slice, to the exact one, and of the latter what the network took."""
     prepared = prepare(series)
-    plan = plan_standardization(prepared, checkpoint.info.input.frames, checkpoint.info.input.size)
+    plan = plan_for(prepared, checkpoint.info)
     network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
     signal = prepared.series.signal[:, len(prepared.brain) // 2]
     times: list[tuple[float, float, float]] = []

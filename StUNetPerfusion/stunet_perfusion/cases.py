@@ -19,7 +19,7 @@ from stunet_perfusion.staged import staged_file
 PARTS = ("train", "validation", "test")
 
 #: Columns that hold paths of masks and maps. `series` is one too, and has to be there.
-FILES = ("mask", "tumor", "nawm", "nacc", "vessels", "reference", "anatomic")
+FILES = ("mask", "tumor", "nawm", "nacc", "vessels", "reference", "truth", "anatomic")
 
 #: Columns that hold seconds.
 TIMES = ("echo_time", "frame_interval")
@@ -39,8 +39,8 @@ class Case:
     :param subject: the person; a person's cases are never in two parts of a split
     :param part: `train`, `validation`, `test`, or empty
     :param files: masks and maps by column: the brain's `mask`, `tumor`, `nawm` and `nacc` (normal-appearing white
-        matter and cortex), arterial `vessels`, a `reference` map of CBV, and the `anatomic` image. Those that the table
-        leaves empty are left out
+        matter and cortex), arterial `vessels`, a `reference` map of CBV, of a phantom the `truth`, and the `anatomic`
+        image. Those that the table leaves empty are left out
     :param echo_time: seconds; overrides the file
     :param frame_interval: seconds; overrides the file
     :param facts: every other column

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.network_quantities import INPUT_QUANTITIES, SIGNAL, TARGETS, Z_SCORE
 from stunet_perfusion.strip_rule import StripRule
 
 #: Raised when a newer program writes something that this one would misread.
@@ -23,9 +24,6 @@ FORMAT_VERSION = 1
 
 #: The header's key under which the JSON document stands.
 DOCUMENT = "stunet_perfusion"
-
-#: What a network of this version can be given.
-INPUT_QUANTITY = "signal: z-score of the brain in the first five steady frames"
 
 _Part = TypeVar("_Part")
 
@@ -43,12 +41,12 @@ class NetworkInput:
 
     :param frames: frames around the bolus
     :param size: rows and columns that the box around the brain is resampled to
-    :param quantity: how the signal is standardized
+    :param quantity: what is made of the signal, one of `INPUT_QUANTITIES`
     """
 
     frames: int = 64
     size: int = 256
-    quantity: str = INPUT_QUANTITY
+    quantity: str = SIGNAL
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,7 @@ class CheckpointInfo:
     :param training: what it was trained on and how, for people and for provenance
     :param scores: what it reached, on what
     :param licence: under which the weights may be used
+    :param target: what the network says, one of `TARGETS`; files that do not tell are older than the choice
     """
 
     network: str
@@ -71,6 +70,7 @@ class CheckpointInfo:
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     licence: str = "MIT"
+    target: str = Z_SCORE
 
 
 def read_info(path: str | Path) -> CheckpointInfo:
@@ -183,10 +183,11 @@ def _parse(path: Path, document: dict[str, Any]) -> CheckpointInfo:
         raise InputError(
             path, f"has a wrong or incomplete description ({error})", "write it with this version"
         ) from None
-    if info.input.quantity != INPUT_QUANTITY:
-        raise InputError(
-            path, f"needs another input ('{info.input.quantity}')", "update StUNetPerfusion, or use another checkpoint"
-        )
+    way_out = "update StUNetPerfusion, or use another checkpoint"
+    if info.input.quantity not in INPUT_QUANTITIES.values():
+        raise InputError(path, f"needs another input ('{info.input.quantity}')", way_out)
+    if info.target not in TARGETS.values():
+        raise InputError(path, f"predicts something else ('{info.target}')", way_out)
     return info
 
 

@@ -15,7 +15,7 @@ from stunet_perfusion.dose import Method, simulate_dose
 from stunet_perfusion.figures import Panel, busiest_slice, cropped, save_comparison
 from stunet_perfusion.metrics import compare_maps, nrcbv
 from stunet_perfusion.phantom import DOSES, Phantom
-from stunet_perfusion.predict import CbvMap, predict_standardized, to_blood_volume
+from stunet_perfusion.predict import CbvMap, known_scale, predict_standardized, to_blood_volume
 from stunet_perfusion.preparation import PreparedSeries, prepare
 from stunet_perfusion.progress import Progress, no_progress, part_of
 from stunet_perfusion.reference import ReferenceMaps, first_pass_cbv, reference_maps
@@ -82,7 +82,8 @@ def _one_dose(
         share = 0.8 / len(checkpoints)
         report = part_of(progress, 0.2 + n * share, 0.2 + (n + 1) * share)
         predicted = predict_standardized(prepared, checkpoint, stride=stride, device=device, progress=report)
-        predictions[checkpoint.info.network] = to_blood_volume(prepared, predicted, first_pass)
+        said = known_scale(checkpoint.info, first_pass, prepared.brain)
+        predictions[checkpoint.info.network] = to_blood_volume(prepared, predicted, first_pass, said)
     return DoseResult(dose, maps, predictions)
 
 

@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 
 from stunet_perfusion.aif import ArterialInput, automatic_aif
-from stunet_perfusion.checkpoint import Checkpoint
+from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.devices import naming_exhausted_memory
 from stunet_perfusion.dose import Method, simulate_dose
+from stunet_perfusion.network_quantities import CORRECTION
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.layout import use_channels_last
 from stunet_perfusion.preparation import PreparedSeries, prepare
@@ -21,7 +22,10 @@ from stunet_perfusion.series import DscSeries
 from stunet_perfusion.standardize import (
     CLIP,
     CbvScale,
+    Standardization,
     cbv_scale,
+    closed_form_scale,
+    closed_form_slice,
     out_of_box,
     plan_standardization,
     recover_scale,
@@ -88,6 +92,31 @@ class PredictedCase:
     map: CbvMap
 
 
+def plan_for(prepared: PreparedSeries, info: CheckpointInfo) -> Standardization:
+    """How a series is standardized for the network of a checkpoint.
+
+    :raises InputError: as `plan_standardization`
+    """
+    expected = info.input
+    return plan_standardization(prepared, expected.frames, expected.size, expected.quantity, info.target)
+
+
+def add_closed_form(
+    average: StripAverage, info: CheckpointInfo, plan: Standardization, signal: np.ndarray
+) -> StripAverage:
+    """A slice as the network means it: where it corrects the closed form, on top of that.
+
+    The closed form is added in the box and not on the grid of the series, since what the network saw and corrected is
+    the noise that resampling leaves.
+
+    :param average: what the network said of a slice, in the box
+    :param signal: (T, Y, X) of the slice
+    """
+    if info.target != CORRECTION:
+        return average
+    return StripAverage(average.mean + closed_form_slice(plan, signal), average.spread)
+
+
 def predict_standardized(
     prepared: PreparedSeries,
     checkpoint: Checkpoint,
@@ -100,14 +129,16 @@ def predict_standardized(
 ) -> StripAverage:
     """What the network itself says: z-scores and their spread over strips, on the grid of the series.
 
+    Where it corrects the closed form, this is the corrected closed form.
+
     :param stride: rows from one strip to the next; 1 is the paper's
     :param batch: strips at a time
     :param device: `cpu`, `cuda:0`, `mps`, as torch names it
     :returns: mean and spread, both (Z, Y, X) float32, 0 outside the box around the brain
     :raises InputError: strips that do not fit, or a device without enough memory
     """
-    expected = checkpoint.info.input
-    plan = plan_standardization(prepared, expected.frames, expected.size)
+    info = checkpoint.info
+    plan = plan_for(prepared, info)
     with naming_exhausted_memory(device):
         network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
     shape = prepared.brain.shape
@@ -116,18 +147,33 @@ def predict_standardized(
     for done, z in enumerate(with_brain):
         progress(done / len(with_brain), f"Predicting slice {z + 1} of {shape[0]}")
         frames = standardize_slice(plan, prepared.series.signal[:, z])
-        rule = checkpoint.info.strip
         with naming_exhausted_memory(device, batch):
             average = predict_slice(
-                network, frames, rule, stride, batch=batch, device=device, check_cancelled=check_cancelled
+                network, frames, info.strip, stride, batch=batch, device=device, check_cancelled=check_cancelled
             )
+        average = add_closed_form(average, info, plan, prepared.series.signal[:, z])
         mean[z] = out_of_box(plan.box, average.mean, shape[1:])
         spread[z] = out_of_box(plan.box, average.spread, shape[1:])
     progress(1.0, "Predicted")
     return StripAverage(mean, spread)
 
 
-def to_blood_volume(prepared: PreparedSeries, predicted: StripAverage, closed_form: np.ndarray) -> CbvMap:
+def known_scale(info: CheckpointInfo, closed_form: np.ndarray, brain: np.ndarray) -> CbvScale | None:
+    """The blood volume that a network's own numbers stand for, where its target tells: a correction has the closed
+    form's unit and zero. Of z-scores it is not known.
+
+    :param closed_form: (Z, Y, X) CBV of the first pass of the whole series, any unit
+    :param brain: (Z, Y, X) bool
+    """
+    return closed_form_scale(closed_form, brain) if info.target == CORRECTION else None
+
+
+def to_blood_volume(
+    prepared: PreparedSeries,
+    predicted: StripAverage,
+    closed_form: np.ndarray,
+    said: CbvScale | None = None,
+) -> CbvMap:
     """Give a prediction its physical scale and its zero, from the closed form of the same series.
 
     A strip shows how the blood volumes in it compare, but not how strong the bolus is in the whole brain, so a network
@@ -136,11 +182,15 @@ def to_blood_volume(prepared: PreparedSeries, predicted: StripAverage, closed_fo
 
     :param predicted: what the network said, and its spread, (Z, Y, X)
     :param closed_form: (Z, Y, X) CBV of the first pass, any unit; see `recover_scale`
+    :param said: the blood volume that the network's numbers stand for, where that is known
     :raises InputError: the prediction does not follow the closed form at all
     """
     brain = prepared.brain
     network_scale = cbv_scale(predicted.mean, brain)
-    scale = recover_scale(_z_scores(predicted, network_scale), closed_form, brain)
+    if said is None:
+        scale = recover_scale(_z_scores(predicted, network_scale), closed_form, brain)
+    else:
+        scale = CbvScale(said.mean + said.sd * network_scale.mean, said.sd * network_scale.sd)
     return map_at_scale(brain, predicted, network_scale, scale)
 
 
@@ -231,4 +281,5 @@ def predict_prepared(
         progress=part_of(progress, 0.1, 1.0),
         check_cancelled=check_cancelled,
     )
-    return PredictedCase(prepared, aif, closed_form, to_blood_volume(prepared, predicted, closed_form))
+    said = known_scale(checkpoint.info, closed_form, prepared.brain)
+    return PredictedCase(prepared, aif, closed_form, to_blood_volume(prepared, predicted, closed_form, said))

@@ -14,18 +14,28 @@ from typing import Literal
 import numpy as np
 
 from stunet_perfusion.aif import ArterialInput
+from stunet_perfusion.bolus import Bolus
 from stunet_perfusion.checkpoint import CheckpointInfo
-from stunet_perfusion.concentration import concentration_curves
+from stunet_perfusion.concentration import UNKNOWN_ECHO_TIME, concentration_curves
 from stunet_perfusion.devices import naming_exhausted_memory
 from stunet_perfusion.dose import Method, simulate_slice
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.first_pass import first_pass_at_dose
+from stunet_perfusion.network_quantities import CORRECTION
 from stunet_perfusion.networks import CbvNetwork
-from stunet_perfusion.predict import CbvMap, map_at_scale, to_blood_volume
+from stunet_perfusion.predict import CbvMap, add_closed_form, map_at_scale, to_blood_volume
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.progress import CheckCancelled, never_cancelled
 from stunet_perfusion.reference import first_pass_cbv
 from stunet_perfusion.series import Grid
-from stunet_perfusion.standardize import CbvScale, Standardization, cbv_scale, out_of_box, standardize_slice
+from stunet_perfusion.standardize import (
+    CLOSED_FORM_UNIT,
+    CbvScale,
+    Standardization,
+    cbv_scale,
+    out_of_box,
+    standardize_slice,
+)
 from stunet_perfusion.strips import StripAverage, predict_slice_progressively
 
 #: In fewer voxels of brain a prediction and the closed form of a slice may well not agree on where more blood is.
@@ -90,6 +100,21 @@ def aif_at_dose(prepared: PreparedSeries, aif: ArterialInput, dose: float, metho
     return replace(aif, curve=curves.mean(axis=1, dtype=np.float64))
 
 
+def plan_at_dose(
+    plan: Standardization, sample: np.ndarray, bolus: Bolus, dose: float, method: Method, seed: int
+) -> Standardization:
+    """How the series is standardized at a lower dose.
+
+    The signal before the bolus does not know the dose. The area under the brain's curves does, and is found in some
+    voxels, whose noise is drawn for them alone.
+
+    :param plan: at full dose, with a first pass
+    :param sample: (T, n) at full dose, as `sample_brain` takes it
+    :raises InputError: as `first_pass_at_dose`
+    """
+    return replace(plan, first_pass=first_pass_at_dose(sample, bolus, plan.first_pass, dose, method, seed))
+
+
 def preview_slices(
     lowered: PreparedSeries,
     network: CbvNetwork,
@@ -106,13 +131,14 @@ def preview_slices(
     :param lowered: the slices alone, as `slices_at_dose` makes them
     :param network: of the checkpoint, folded, on `device`
     :param info: of the checkpoint
-    :param plan: of the whole series
+    :param plan: of the whole series, at the dose of the slices; see `plan_at_dose`
     :param aif_curve: (T,) at the dose of the slices
     :param batch: strips at a time
     :returns: two rounds; the second is computed only when it is asked for
     :raises InputError: as `predict_slice` and `to_blood_volume`, or a device without enough memory
     """
     closed_form = first_pass_cbv(lowered.series, lowered.bolus, aif_curve)
+    said = _known_scale(info, plan, aif_curve, lowered.series.echo_time)
     averages = {}
     for place in np.flatnonzero(lowered.brain.any(axis=(1, 2))):
         frames = standardize_slice(plan, lowered.series.signal[:, place])
@@ -125,16 +151,31 @@ def preview_slices(
         for place, rounds in averages.items():
             with naming_exhausted_memory(device, batch):
                 average = next(rounds)
+            average = add_closed_form(average, info, plan, lowered.series.signal[:, place])
             mean[place] = out_of_box(plan.box, average.mean, shape[1:])
             spread[place] = out_of_box(plan.box, average.spread, shape[1:])
-        yield PreviewRound(stage, _blood_volume(lowered, StripAverage(mean, spread), closed_form), closed_form)
+        yield PreviewRound(stage, _blood_volume(lowered, StripAverage(mean, spread), closed_form, said), closed_form)
 
 
-def _blood_volume(lowered: PreparedSeries, predicted: StripAverage, closed_form: np.ndarray) -> CbvMap:
+def _known_scale(
+    info: CheckpointInfo, plan: Standardization, aif_curve: np.ndarray, echo_time: float | None
+) -> CbvScale | None:
+    """`known_scale` from the mean of the whole brain, of which a preview has only some slices."""
+    if info.target != CORRECTION:
+        return None
+    # The area of the tissue's curves is TE * delta R2*, the artery's as the series knows its TE.
+    te = UNKNOWN_ECHO_TIME if echo_time is None else echo_time
+    mean = plan.first_pass.brain_area / (te * float(aif_curve[: plan.first_pass.stop].sum()))
+    return CbvScale(mean, mean * CLOSED_FORM_UNIT)
+
+
+def _blood_volume(
+    lowered: PreparedSeries, predicted: StripAverage, closed_form: np.ndarray, said: CbvScale | None
+) -> CbvMap:
     """`to_blood_volume`, which with hardly any brain falls back on the closed form's own mean and spread."""
     brain = lowered.brain
     try:
-        return to_blood_volume(lowered, predicted, closed_form)
+        return to_blood_volume(lowered, predicted, closed_form, said)
     except InputError:
         if np.count_nonzero(brain) >= FEWEST_VOXELS_FOR_A_SCALE:
             raise

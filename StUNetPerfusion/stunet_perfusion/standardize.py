@@ -2,6 +2,9 @@
 
 Forward: the frames around the bolus, the square box around the brain resampled to 256 x 256, the signal as a z-score
 of the brain's first five steady frames, the CBV map as a z-score of the brain's CBV, both clipped to [-5, 5].
+
+A checkpoint may ask for something else than the paper, see `network_quantities`: curves of -ln(S/S0) as the input, and
+a correction to the closed form as the output.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.first_pass import FirstPass, find_first_pass, log_ratio, relative_blood_volume, trimmed_mean
+from stunet_perfusion.network_quantities import CORRECTION, LOG_RATIO, SIGNAL, Z_SCORE
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.series import Grid
 
@@ -25,6 +30,17 @@ FRAMES_BEFORE_ARRIVAL = 16
 
 #: Z-scores this close to the clipping limits no longer follow the blood volume.
 NEAR_CLIP = 0.9 * CLIP
+
+#: Curves of -ln(S/S0) over the brain's mean area are so many times as large for the network: about 1 at their peak in
+#: average tissue, with 8 frames under a first pass. They are cut where only arteries are.
+LOG_RATIO_GAIN, LOG_RATIO_CLIP = 8.0, 10.0
+
+#: The standard deviation of blood volume over a brain is about half of its mean, so that in this unit the closed form
+#: is nearly a z-score; but the mean is not blown up by noise as the standard deviation is at a low dose.
+CLOSED_FORM_UNIT = 0.5
+
+#: Noise of the closed form may well be outside of what z-scores are cut to. It is cut where it is beyond use.
+CLOSED_FORM_CLIP = 10.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,8 @@ class Standardization:
     :param signal_mean: mean of the brain's signal in the first five steady frames
     :param signal_sd: standard deviation of the same
     :param grid: the grid of the series
+    :param quantity: what the network is given, one of `network_quantities`
+    :param first_pass: what curves are measured by, where input or target need it
     """
 
     box: SquareBox
@@ -57,6 +75,13 @@ class Standardization:
     signal_mean: float
     signal_sd: float
     grid: Grid
+    quantity: str = SIGNAL
+    first_pass: FirstPass | None = None
+
+    @property
+    def clip(self) -> float:
+        """The largest absolute value of the network's input."""
+        return LOG_RATIO_CLIP if self.quantity == LOG_RATIO else CLIP
 
 
 @dataclass(frozen=True)
@@ -75,12 +100,16 @@ class CbvScale:
         return np.clip((cbv - self.mean) / self.sd, -CLIP, CLIP).astype(np.float32)
 
 
-def plan_standardization(prepared: PreparedSeries, frames: int = 64, size: int = 256) -> Standardization:
+def plan_standardization(
+    prepared: PreparedSeries, frames: int = 64, size: int = 256, quantity: str = SIGNAL, target: str = Z_SCORE
+) -> Standardization:
     """Look at a series once and fix how it is standardized.
 
     :param frames: frames of the network's input
     :param size: rows and columns of the network's input
-    :raises InputError: the brain's signal does not vary, so that it has no z-score
+    :param quantity: what the network is given
+    :param target: what the network says
+    :raises InputError: the brain's signal does not vary, so that it has no z-score, or as `find_first_pass`
     """
     mean, sd = _signal_statistics(prepared)
     if not sd > 0:
@@ -91,6 +120,8 @@ def plan_standardization(prepared: PreparedSeries, frames: int = 64, size: int =
         signal_mean=mean,
         signal_sd=sd,
         grid=prepared.series.grid,
+        quantity=quantity,
+        first_pass=find_first_pass(prepared) if quantity == LOG_RATIO or target == CORRECTION else None,
     )
 
 
@@ -139,12 +170,38 @@ def standardize_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
     """The network's input for one slice.
 
     :param signal: (T, Y, X) of the prepared series, every frame of it
-    :returns: (64, 256, 256) float32, z-scores in [-5, 5]
+    :returns: (64, 256, 256) float32, z-scores in [-5, 5], or curves of -ln(S/S0) in [-10, 10]
     """
+    if plan.quantity == LOG_RATIO:
+        curves = log_ratio(signal, plan.window, plan.first_pass)
+        curves *= np.float32(LOG_RATIO_GAIN)
+        return into_box(plan.box, np.clip(curves, -LOG_RATIO_CLIP, LOG_RATIO_CLIP, out=curves))
     resampled = into_box(plan.box, signal[plan.window])
     resampled -= plan.signal_mean
     resampled /= plan.signal_sd
     return np.clip(resampled, -CLIP, CLIP, out=resampled)
+
+
+def closed_form_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
+    """What a network that corrects the closed form corrects, for one slice.
+
+    :param plan: of a target that is a correction
+    :param signal: (T, Y, X) of the prepared series, every frame of it
+    :returns: (256, 256) float32, in halves of the brain's mean: 0 at the mean, -2 without blood
+    """
+    values = (relative_blood_volume(signal, plan.first_pass) - 1) / np.float32(CLOSED_FORM_UNIT)
+    return into_box(plan.box, np.clip(values, -CLOSED_FORM_CLIP, CLOSED_FORM_CLIP, out=values))
+
+
+def closed_form_scale(cbv: np.ndarray, brain: np.ndarray) -> CbvScale:
+    """The line between a CBV map and the unit in which a network corrects the closed form, see `closed_form_slice`.
+
+    :raises InputError: a map without blood
+    """
+    mean = trimmed_mean(cbv[brain])
+    if not mean > 0:
+        raise InputError("CBV map", "holds no blood on average over the brain", "check the map and the brain mask")
+    return CbvScale(mean, mean * CLOSED_FORM_UNIT)
 
 
 def cbv_scale(cbv: np.ndarray, brain: np.ndarray) -> CbvScale:

@@ -1,6 +1,7 @@
 """The training loop and what it is fed."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -10,21 +11,96 @@ from torch.utils.data import TensorDataset
 
 from science.synthetic import make_series
 from stunet_perfusion import checkpoint
+from stunet_perfusion.checkpoint import NetworkInput
 from stunet_perfusion.cli import main
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.network_quantities import CORRECTION, LOG_RATIO
 from stunet_perfusion.networks import build_network
 from stunet_perfusion.preparation import prepare
-from stunet_perfusion.standardize import CLIP, cbv_scale, into_box, plan_standardization, standardize_slice
-from stunet_perfusion.training.loop import brain_l2, train
+from stunet_perfusion.standardize import (
+    CLIP,
+    LOG_RATIO_CLIP,
+    cbv_scale,
+    closed_form_scale,
+    closed_form_slice,
+    into_box,
+    plan_standardization,
+    standardize_slice,
+)
+from stunet_perfusion.training.loop import EpochStrips, learning_rate_at, make_optimizer, train
+from stunet_perfusion.training.losses import edge_sums, l2_sums, loss_sums
 from stunet_perfusion.training.phantom_cases import PhantomSource, image_files, random_phantom
-from stunet_perfusion.training.strip_dataset import StripDataset, TrainingSlices, training_slices
+from stunet_perfusion.training.settings import Optimization
+from stunet_perfusion.training.strip_dataset import Recipe, StripDataset, TrainingSlices, training_slices
 
 
 def test_the_loss_is_the_mean_square_over_the_brain_only():
     prediction = torch.tensor([[[1.0, 2.0], [3.0, 100.0]]])
     weight = torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])
-    assert brain_l2(prediction, torch.zeros_like(prediction), weight) == pytest.approx((1 + 4 + 9) / 3)
-    assert brain_l2(prediction, torch.zeros_like(prediction), torch.zeros_like(weight)) == 0
+    total, brain = l2_sums(prediction, torch.zeros_like(prediction), weight)
+    assert (total, brain) == (1 + 4 + 9, 3)
+
+
+def test_the_edge_keeping_loss_counts_values_and_gradients_within_the_brain():
+    prediction = torch.tensor([[[1.0, -2.0], [3.0, 100.0]]])
+    weight = torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])
+    target = torch.full_like(prediction, 1.0)
+    # |0| + |-3| + |2|, the row gradient |2 - 0| and the column gradient |-3 - 0|; the others touch what is no brain.
+    total, brain = edge_sums(prediction, target, weight, 0.5)
+    assert (total, brain) == (5 + 0.5 * (2 + 3), 3)
+    assert loss_sums("edges", 0.0)(prediction, target, weight)[0] == 5
+
+
+def test_a_shifted_edge_costs_a_soft_one_more_than_l2_says():
+    """A step that is a pixel off against a ramp of the same L1 error: L2 prefers the ramp, the edge loss the step."""
+    target = torch.zeros(1, 4, 12)
+    target[..., 6:] = 4.0
+    off, ramp = torch.zeros_like(target), torch.zeros_like(target)
+    off[..., 7:] = 4.0
+    ramp[...] = torch.tensor([0.0] * 4 + [2 / 3, 4 / 3, 8 / 3, 10 / 3] + [4.0] * 4)
+    ones = torch.ones_like(target)
+    assert l2_sums(ramp, target, ones)[0] < l2_sums(off, target, ones)[0]
+    assert edge_sums(ramp, target, ones, 0.0)[0] == pytest.approx(float(edge_sums(off, target, ones, 0.0)[0]))
+
+
+@pytest.mark.parametrize("dose", [1.0, 0.25])
+def test_a_correction_is_taught_what_the_map_has_beyond_the_closed_form(dose):
+    """Closed form plus target is the map, in units of half its own mean, whatever the dose of the series."""
+    series = make_series(frames=50, shape=(3, 40, 36), noise=0.5, peak=40.0 * dose, seed=1)
+    brain = np.zeros(series.grid.shape, bool)
+    brain[1:, 6:34, 5:31] = True
+    prepared = prepare(series, mask=brain, drop_frames=0)
+    cbv = np.random.default_rng(0).gamma(3, 0.01, size=brain.shape).astype(np.float32)
+    recipe = Recipe(NetworkInput(size=128, quantity=LOG_RATIO), CORRECTION)
+    slices = training_slices(prepared, cbv, brain, recipe)
+    plan = plan_standardization(prepared, 64, 128, LOG_RATIO, CORRECTION)
+    own = closed_form_scale(cbv, brain)
+    expected = (into_box(plan.box, cbv[2]) - own.mean) / own.sd
+    taught = slices.targets[1] + closed_form_slice(plan, series.signal[:, 2])
+    np.testing.assert_allclose(taught[slices.brain[1]], expected[slices.brain[1]], atol=1e-4)
+    assert slices.clip == LOG_RATIO_CLIP
+
+
+def test_strips_with_context_are_cut_with_the_rows_around_them():
+    """The loss is over the strip alone; rows beyond the slice are zero, as when predicting."""
+    rows = np.repeat(np.arange(1, 65, dtype=np.float32)[:, None], 8, axis=1) / 16
+    case = TrainingSlices(np.zeros((1, 2, 64, 8), np.float16) + rows, rows[None], np.ones((1, 64, 8), bool))
+    strips = StripDataset([case], rows=16, stride=16, margin=8)
+    signal, target, weight = strips[0]
+    assert (signal.shape, target.shape, weight.shape) == ((2, 32, 8), (16, 8), (16, 8))
+    assert not signal[:, :8].any()
+    np.testing.assert_allclose(signal[0, 8:], rows[:24])
+    np.testing.assert_array_equal(target, rows[:16])
+    seen = []
+
+    class Looks(Scale):
+        def forward(self, strips):
+            seen.append(strips.shape)
+            return super().forward(strips)
+
+    network = Looks()
+    run(network, [StripDataset([case], 16, 16, 8)], epochs=300, learning_rate=0.1, schedule="cosine")
+    assert network.factor.item() == pytest.approx(1, abs=0.01), "what is predicted for the margin does not count"
 
 
 def test_a_case_is_standardized_as_it_is_when_predicting():
@@ -78,9 +154,25 @@ def linear_strips(epoch):
     return TensorDataset(signal, 3 * signal[:, 0] + 1000 * (1 - weight), weight)
 
 
+def linear_parts(epoch):
+    return [linear_strips(epoch)]
+
+
+def run(network, parts, first_epoch=0, after_epoch=lambda result: None, **options):
+    """`train` on the same datasets, or on what a function gives, in every epoch."""
+    optimization = Optimization(**options)
+
+    def strips(epoch):
+        given = parts(epoch) if callable(parts) else parts
+        return EpochStrips(iter(given), len(given))
+
+    optimizer = make_optimizer(network, optimization)
+    return train(network, optimizer, strips, optimization, first_epoch=first_epoch, after_epoch=after_epoch)
+
+
 def test_training_finds_the_l2_optimum_and_tells_of_every_epoch():
     network, told = Scale(), []
-    results = train(network, linear_strips, 40, learning_rate=0.2, after_epoch=told.append)
+    results = run(network, linear_parts, epochs=40, learning_rate=0.2, schedule="cosine", after_epoch=told.append)
     assert network.factor.item() == pytest.approx(3, abs=0.02)
     assert [result.epoch for result in told] == list(range(40))
     assert results[-1].loss < 1e-2 < results[0].loss
@@ -90,19 +182,48 @@ def test_the_same_seed_trains_the_same_network():
     factors = []
     for seed in (1, 1, 2):
         network = Scale()
-        train(network, linear_strips, 2, seed=seed, learning_rate=0.05)
+        run(network, linear_parts, epochs=2, seed=seed, learning_rate=0.05)
         factors.append(network.factor.item())
     assert factors[0] == factors[1] != factors[2]
 
 
+def test_every_part_of_an_epoch_is_seen_and_the_time_of_waiting_is_told():
+    """Two parts of 64 strips in steps of 8 are 16 steps of 8; a dataset that sleeps is waited for."""
+    network, results = Scale(), []
+    results = run(network, lambda epoch: [linear_strips(0), linear_strips(1)], epochs=1)
+    assert results[0].strips == 128
+    assert results[0].learning_rate == 1e-3
+    assert 0 <= results[0].waited <= 1
+
+    class Slow(torch.utils.data.Dataset):
+        def __init__(self):
+            self.strips = linear_strips(0)
+
+        def __len__(self):
+            return 16
+
+        def __getitem__(self, item):
+            time.sleep(0.02)
+            return self.strips[item]
+
+    assert run(network, [Slow()], epochs=1)[0].waited > 0.5
+
+
+def test_the_learning_rate_is_the_papers_or_falls_along_half_a_cosine():
+    assert learning_rate_at(Optimization(), 0.7) == 1e-3
+    cosine = Optimization(schedule="cosine")
+    rates = [learning_rate_at(cosine, share) for share in (0, 0.5, 1)]
+    assert rates == pytest.approx([1e-3, 0.5e-3, 0], abs=1e-12)
+
+
 def test_a_loss_that_is_no_number_stops_the_training():
     def broken(epoch):
-        return TensorDataset(torch.full((8, 4, 8, 8), float("nan")), torch.zeros(8, 8, 8), torch.ones(8, 8, 8))
+        return [TensorDataset(torch.full((8, 4, 8, 8), float("nan")), torch.zeros(8, 8, 8), torch.ones(8, 8, 8))]
 
     with pytest.raises(InputError, match="the loss is no number any more"):
-        train(Scale(), broken, 1)
+        run(Scale(), broken, epochs=1)
     with pytest.raises(InputError, match="no strip holds enough brain"):
-        train(Scale(), lambda epoch: StripDataset([]), 1)
+        run(Scale(), [StripDataset([])], epochs=1)
 
 
 def test_a_stunet_learns_the_blood_volume_of_eight_strips_by_heart():
@@ -115,7 +236,7 @@ def test_a_stunet_learns_the_blood_volume_of_eight_strips_by_heart():
     signal = 1 - volume[:, None] * bolus[None, :, None, None] + 0.02 * torch.randn(8, 64, 16, 24, generator=generator)
     target = (volume - volume.mean()) / volume.std()
     strips = TensorDataset(signal, target, torch.ones_like(target))
-    results = train(network, lambda epoch: strips, 100, batch=4, learning_rate=1e-2)
+    results = run(network, [strips], epochs=100, batch=4, learning_rate=1e-2, schedule="cosine")
     assert results[-1].loss < 0.1
 
 

@@ -59,6 +59,9 @@ class Protocol:
     :param mirrored: exchange left and right
     :param shading: of the receive coil, relative
     :param drift: relative change of the signal over the whole series
+    :param noise_blur: correlation of the noise between neighbors, standard deviation in voxels; 0 for none. What else
+        `noise` can do: `noise_center`, how much stronger it is in the middle, and `physiological_noise`, both relative
+    :param t1_scale: factor on every T1, for sources that measured others; likewise `t2_star_scale` and `r2_star_scale`
     """
 
     field: float = 3.0
@@ -80,6 +83,12 @@ class Protocol:
     mirrored: bool = False
     shading: float = 0.12
     drift: float = 0.003
+    noise_blur: float = 0.0
+    noise_center: float = 0.0
+    physiological_noise: float = 0.0
+    t1_scale: float = 1.0
+    t2_star_scale: float = 1.0
+    r2_star_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.field not in (1.5, 3.0):
@@ -95,7 +104,7 @@ class Protocol:
     @property
     def r2_star(self) -> float:
         """Relaxivity of agent in tissue, 1/s/mM."""
-        return (known.R2_STAR_3T if self.field == 3.0 else known.R2_STAR_1_5T).value
+        return self.r2_star_scale * (known.R2_STAR_3T if self.field == 3.0 else known.R2_STAR_1_5T).value
 
     @property
     def r1(self) -> float:
@@ -137,9 +146,8 @@ def random_protocol(generator: np.random.Generator) -> Protocol:
 def relaxation(tissue: Tissue, protocol: Protocol) -> tuple[float, float, float]:
     """T1 (s), T2* (s) and proton density of a tissue at the protocol's field."""
     row = known.RELAXATION[_RELAXATION_OF[tissue]]
-    if protocol.field == 3.0:
-        return row.t1_3t, row.t2_star_3t, row.proton_density
-    return row.t1_1_5t, row.t2_star_1_5t, row.proton_density
+    t1, t2_star = (row.t1_3t, row.t2_star_3t) if protocol.field == 3.0 else (row.t1_1_5t, row.t2_star_1_5t)
+    return protocol.t1_scale * t1, protocol.t2_star_scale * t2_star, row.proton_density
 
 
 def steady_state(r1: np.ndarray | float, protocol: Protocol) -> np.ndarray | float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,20 +137,23 @@ class ResponseTable:
 
 
 def response_table(
-    bolus: ArterialBolus,
+    bolus: Callable[[np.ndarray], np.ndarray],
     frames: int,
     frame_interval: float,
     *,
     shape: float = 1.0,
     longest_delay: float = 8.0,
     dtype: type = np.float32,
+    residue: Callable[[np.ndarray, np.ndarray | float, float], np.ndarray] = residue_integral,
 ) -> ResponseTable:
     """Convolve an AIF with the residue functions of all transit times.
 
     The kernel's weight at a fine step is the residue function's exact integral over that step, so that no area is lost.
 
+    :param bolus: the AIF, called with times in s
     :param shape: of the distribution of transit times, see `residue_integral`
     :param longest_delay: of any voxel, s
+    :param residue: integral of the residue function from 0 to t, called as `residue_integral` is
     """
     steps_per_frame = int(np.ceil(frame_interval / _FINE_STEP))
     step = frame_interval / steps_per_frame
@@ -157,11 +161,17 @@ def response_table(
     lead = int(np.ceil(longest_delay / step)) + 2
     transits = np.geomspace(_SHORTEST_TRANSIT, _LONGEST_TRANSIT, _TRANSITS)[:, None]
     curves = np.zeros((_TRANSITS, lead + steps + 1), dtype=dtype)
-    curves[:, lead:-1] = convolve_residue(bolus(np.arange(steps) * step), step, transits, shape)
+    curves[:, lead:-1] = convolve_residue(bolus(np.arange(steps) * step), step, transits, shape, residue)
     return ResponseTable(curves, step, steps_per_frame, frames, lead)
 
 
-def convolve_residue(curve: np.ndarray, step: float, transit: np.ndarray, shape: float = 1.0) -> np.ndarray:
+def convolve_residue(
+    curve: np.ndarray,
+    step: float,
+    transit: np.ndarray,
+    shape: float = 1.0,
+    residue: Callable[[np.ndarray, np.ndarray | float, float], np.ndarray] = residue_integral,
+) -> np.ndarray:
     """Convolve one curve with residue functions divided by their mean transit times.
 
     :param curve: (n,) every `step` seconds
@@ -169,7 +179,7 @@ def convolve_residue(curve: np.ndarray, step: float, transit: np.ndarray, shape:
     :returns: (m, n)
     """
     edges = np.maximum(np.arange(len(curve) + 1) - 0.5, 0) * step
-    kernels = np.diff(residue_integral(edges, transit, shape), axis=-1) / transit
+    kernels = np.diff(residue(edges, transit, shape), axis=-1) / transit
     size = fft.next_fast_len(2 * len(curve), real=True)
     product = fft.rfft(kernels, size) * fft.rfft(curve, size)
     return fft.irfft(product, size)[..., : len(curve)]

@@ -14,8 +14,11 @@ from stunet_perfusion.phantom import constants as known
 from stunet_perfusion.phantom.acquisition import Baseline, Protocol
 from stunet_perfusion.phantom.anatomy import PARENCHYMA, Anatomy, Tissue
 from stunet_perfusion.phantom.contrast import ArterialBolus, ResponseTable, convolve_residue, response_table
+from stunet_perfusion.phantom.lagged_normal import LaggedNormalBolus
+from stunet_perfusion.phantom.noise import add_scanner_noise
 from stunet_perfusion.phantom.physiology import FlowMaps, Physiology, flow_maps, variation_fields
 from stunet_perfusion.phantom.positioning import position_head, tissue_fractions
+from stunet_perfusion.phantom.residues import RESIDUES
 from stunet_perfusion.phantom.vessels import with_vessels
 from stunet_perfusion.series import DscSeries, Grid
 
@@ -128,7 +131,7 @@ class Phantom:
             clean = acquisition.signal_of_slice(change, leaked, leaky, self.baseline, n, self.protocol)
             if noise:
                 generator = np.random.default_rng([self.seed, round(1000 * dose), int(z)])
-                acquisition.add_noise(clean, acquisition.noise_level(self.protocol), generator)
+                add_scanner_noise(clean, self.protocol, generator)
                 np.rint(clean, out=clean)  # scanners store whole numbers
             signal[:, n] = clean
         return DscSeries(
@@ -179,16 +182,7 @@ def make_phantom(
     fields = variation_fields(position.grid.shape, spacing, body)
     flow = flow_maps(fractions, {name: values[chosen] for name, values in fields.items()}, physiology)
     shade = acquisition.coil_shading(position.grid.shape, protocol, coil)[chosen]
-    bolus = ArterialBolus(
-        arrival=protocol.arrival,
-        peak=physiology.arterial_peak * protocol.r2_star,
-        alpha=physiology.aif_alpha,
-        beta=physiology.aif_beta,
-        recirculation_delay=physiology.recirculation_delay,
-        recirculation=physiology.recirculation,
-        tail=physiology.tail,
-        tail_decay=physiology.tail_decay,
-    )
+    bolus = _arterial_bolus(physiology, protocol)
     times = np.arange(protocol.frames) * protocol.repetition_time
     responses = response_table(
         bolus,
@@ -196,6 +190,7 @@ def make_phantom(
         protocol.repetition_time,
         shape=physiology.transit_shape,
         longest_delay=_LONGEST_DELAY,
+        residue=RESIDUES[physiology.residue],
     )
     preloaded = known.PRELOAD_PLASMA.value * physiology.leakage_ve if protocol.preload and physiology.k_trans else 0.0
     tumor_mask = fractions[Tissue.TUMOR_CORE] + fractions[Tissue.TUMOR_RIM] > 0.5
@@ -240,7 +235,23 @@ def _grid_of(grid: Grid, chosen: np.ndarray) -> Grid:
     return Grid((len(chosen), *grid.shape[1:]), matrix)
 
 
-def _leaked(bolus: ArterialBolus, times: np.ndarray, physiology: Physiology, protocol: Protocol) -> np.ndarray:
+def _arterial_bolus(physiology: Physiology, protocol: Protocol) -> ArterialBolus | LaggedNormalBolus:
+    common = {
+        "arrival": protocol.arrival,
+        "peak": physiology.arterial_peak * protocol.r2_star,
+        "recirculation_delay": physiology.recirculation_delay,
+        "recirculation": physiology.recirculation,
+        "tail": physiology.tail,
+        "tail_decay": physiology.tail_decay,
+    }
+    if physiology.aif_model == "lagged-normal":
+        return LaggedNormalBolus(width=physiology.bolus_width, lag=physiology.bolus_lag, **common)
+    return ArterialBolus(alpha=physiology.aif_alpha, beta=physiology.aif_beta, **common)
+
+
+def _leaked(
+    bolus: ArterialBolus | LaggedNormalBolus, times: np.ndarray, physiology: Physiology, protocol: Protocol
+) -> np.ndarray:
     """(T,) mM of agent outside vessels where K_trans is 1/s: plasma concentration convolved with exp(-K_trans t / ve).
 
     The washout rate is that of the tumor's mean K_trans everywhere, which makes one curve enough.

@@ -24,6 +24,10 @@ class Physiology:
     :param blood_relaxivity: r2* of blood in vessels large enough to see, over r2* of tissue. The truth counts such
         blood by this factor, because that is what the quotient of areas measures: with 1, a voxel full of blood has
         CBV 1
+    :param residue: kind of residue function, a name of `residues.RESIDUES`
+    :param side_delay: how much later blood arrives in the half of the image with the higher columns, s
+    :param aif_model: `gamma-variate` with `aif_alpha` and `aif_beta`, or `lagged-normal` with `bolus_width` and
+        `bolus_lag`, s
     :param arterial_peak: concentration at the AIF's peak, mM
     :param tumor_nrcbv: of living tumor, in multiples of white matter; likewise core and edema
     :param necrosis: whether the tumor has a necrotic core, mm `rim` below its surface
@@ -42,9 +46,14 @@ class Physiology:
     variation: float = 0.10
     fine_variation: float = 0.03
     transit_shape: float = 1.0
+    residue: str = "gamma"
     largest_delay: float = 1.8
+    side_delay: float = 0.0
     venous_transit: float = known.VENOUS_TRANSIT.value
     blood_relaxivity: float = known.BLOOD_RELAXIVITY_SHARE.value
+    aif_model: str = "gamma-variate"
+    bolus_width: float = 2.0
+    bolus_lag: float = 3.0
     arterial_peak: float = known.AIF_PEAK.value
     aif_alpha: float = known.AIF_ALPHA.value
     aif_beta: float = known.AIF_BETA.value
@@ -65,9 +74,13 @@ class Physiology:
     leakage_relaxivity: float = known.LEAKAGE_R2_SHARE.value
 
 
-def random_physiology(generator: np.random.Generator) -> Physiology:
-    """Another person: blood volumes, flow, AIF and tumor drawn from the table of constants."""
-    high_grade = generator.random() < 0.65
+def random_physiology(generator: np.random.Generator, high_grade: bool | None = None) -> Physiology:
+    """Another person: blood volumes, flow, AIF and tumor drawn from the table of constants.
+
+    :param high_grade: of the tumor; drawn too where None
+    """
+    drawn_grade = generator.random() < 0.65
+    high_grade = drawn_grade if high_grade is None else high_grade
     gray = known.GRAY_CBV.draw(generator)
     ratio = known.GRAY_TO_WHITE_CBV.draw(generator, 1.2)
     nrcbv = (known.HIGH_GRADE_NRCBV if high_grade else known.LOW_GRADE_NRCBV).draw(generator, 2.0)
@@ -205,6 +218,8 @@ def flow_maps(fractions: np.ndarray, fields: dict[str, np.ndarray], physiology: 
         flow += part / (np.maximum(slowness, 0.5) * np.float32(transit[tissue]))
     white = fractions[Tissue.WHITE_LEFT] + fractions[Tissue.WHITE_RIGHT]
     delay = person.largest_delay * np.clip(0.45 + 0.22 * fields["delay"] + 0.15 * white, 0.02, 1.0)
+    if person.side_delay:
+        delay = delay + person.side_delay * _one_side(fractions.shape[-1])
     leaking = fractions[Tissue.TUMOR_RIM] * np.clip(1 + 0.4 * fields["tumor"], 0.2, 2.0) * person.k_trans
     leaking += fractions[Tissue.SCALP] * known.SCALP_K_TRANS.value
     return FlowMaps(
@@ -217,6 +232,11 @@ def flow_maps(fractions: np.ndarray, fields: dict[str, np.ndarray], physiology: 
         venous_delay=(0.4 * person.venous_transit + 0.5 * delay).astype(np.float32),
         leakage=(leaking / 60).astype(np.float32),
     )
+
+
+def _one_side(columns: int) -> np.ndarray:
+    """(X,) 0 on the side of the first column, 1 on the other, with a soft step in the middle."""
+    return 1 / (1 + np.exp(-(np.arange(columns) - (columns - 1) / 2) / (0.03 * columns)))
 
 
 def variation_fields(

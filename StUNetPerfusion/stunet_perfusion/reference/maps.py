@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stunet_perfusion.bolus import Bolus
+from stunet_perfusion.bolus import Bolus, end_of_first_pass
 from stunet_perfusion.concentration import concentration_curves
 from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress
 from stunet_perfusion.reference.circulant import checked_aif
@@ -70,7 +70,7 @@ def first_pass_cbv(
     :returns: (Z, Y, X) float32, fraction of the artery's first pass
     :raises InputError: an AIF without positive area or of another length
     """
-    stop = min(bolus.peak + 2 * (bolus.peak - bolus.arrival) + 1, series.frames)
+    stop = end_of_first_pass(bolus, series.frames)
     passage = replace(series, signal=series.signal[:stop], times=series.times[:stop])
     return reference_cbv(passage, bolus.arrival, checked_aif(aif_curve, series.frames)[:stop], progress)
 

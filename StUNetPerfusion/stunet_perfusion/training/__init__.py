@@ -1,1 +1,1 @@
-"""Training on phantoms: cases that are made as they are needed, the strips cut from them, and the loop."""
+"""Training: settings, cases that are prepared in the background, the loop, and what is written on the way."""

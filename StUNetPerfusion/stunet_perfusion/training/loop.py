@@ -1,109 +1,228 @@
-"""The training loop in its simplest form: Adam with its defaults on the L2 loss (the paper, section 3)."""
+"""The training loop: Adam with its defaults, strips of several cases shuffled together, on one process or on many."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset, default_collate
 
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.networks.layout import use_channels_last
 from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress
+from stunet_perfusion.training.background import one_ahead
+from stunet_perfusion.training.losses import LossSums, loss_sums
+from stunet_perfusion.training.processes import OneProcess, Processes
+from stunet_perfusion.training.settings import Optimization
+
+#: A loss that is no number is noticed within so many steps. Each look makes a GPU wait.
+_STEPS_BETWEEN_LOOKS = 16
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What one epoch came to.
+    """What one epoch came to, over all processes.
 
     :param epoch: its number, from 0
-    :param loss: mean L2 loss over the brain, in squared standard deviations of CBV
+    :param loss: mean over the steps
     :param strips: strips seen
-    :param seconds: time it took, making of the data left out
+    :param seconds: time it took
+    :param waited: share of that time in which the steps waited for strips
+    :param learning_rate: of its last step
     """
 
     epoch: int
     loss: float
     strips: int
     seconds: float
+    waited: float
+    learning_rate: float
 
 
-def brain_l2(prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Mean squared difference over the brain. Outside it the target is not blood but noise over noise.
+@dataclass(frozen=True)
+class EpochStrips:
+    """What an epoch is trained on.
 
-    :param prediction: (N, Y, X), as are the others
-    :param weight: 1 in the brain, 0 elsewhere
+    :param parts: datasets of strips, each shuffled within itself; asked for one by one, and taking as long as they do
+    :param count: how many there are
     """
-    return (weight * (prediction - target) ** 2).sum() / weight.sum().clamp(min=1)
+
+    parts: Iterable[Dataset]
+    count: int = 1
+
+
+def make_optimizer(network: nn.Module, optimization: Optimization) -> torch.optim.Optimizer:
+    """Adam with its default hyper-parameters, as in the paper."""
+    return torch.optim.Adam(network.parameters(), lr=optimization.learning_rate)
 
 
 def train(
     network: nn.Module,
-    strips_of_epoch: Callable[[int], Dataset],
-    epochs: int,
+    optimizer: torch.optim.Optimizer,
+    strips_of_epoch: Callable[[int], EpochStrips],
+    optimization: Optimization,
     *,
-    batch: int = 8,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
-    device: str = "cpu",
+    processes: Processes | None = None,
+    first_epoch: int = 0,
     after_epoch: Callable[[EpochResult], None] = lambda result: None,
     progress: Progress = no_progress,
     check_cancelled: CheckCancelled = never_cancelled,
 ) -> list[EpochResult]:
     """Train a network in place.
 
-    The learning rate is Adam's default and falls to nothing along half a cosine over the epochs.
-
-    :param strips_of_epoch: the strips of an epoch, given its number; asked for once an epoch
+    :param network: as `Processes.setup` returns it, and so is the optimizer
+    :param strips_of_epoch: given the number of an epoch, what this process sees of it
+    :param first_epoch: the one to begin with, where earlier ones are done
     :param after_epoch: called after each epoch, with the network in evaluation mode
+    :returns: the epochs that were trained now
     :raises InputError: no strip to train on, or a loss that is no number any more
     """
-    use_channels_last(network.to(device))
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
-    generator = torch.Generator().manual_seed(seed)
+    processes = processes or OneProcess()
     results = []
-    for epoch in range(epochs):
-        strips = strips_of_epoch(epoch)
-        if not len(strips):
-            raise InputError("training", "no strip holds enough brain", "check the masks of the cases")
-        loader = DataLoader(strips, batch, shuffle=True, generator=generator, drop_last=len(strips) > batch)
+    for epoch in range(first_epoch, optimization.epochs):
+        network.train()
         results.append(
-            _train_epoch(network, loader, optimizer, learning_rate, epoch, epochs, progress, check_cancelled)
+            _train_epoch(
+                network, optimizer, strips_of_epoch(epoch), epoch, optimization, processes, progress, check_cancelled
+            )
         )
         network.eval()
         after_epoch(results[-1])
     return results
 
 
+def learning_rate_at(optimization: Optimization, share_done: float) -> float:
+    """The learning rate when a share of all epochs is done."""
+    if optimization.schedule == "constant":
+        return optimization.learning_rate
+    return optimization.learning_rate * (1 + math.cos(math.pi * share_done)) / 2
+
+
 def _train_epoch(
     network: nn.Module,
-    loader: DataLoader,
     optimizer: torch.optim.Optimizer,
-    learning_rate: float,
+    strips: EpochStrips,
     epoch: int,
-    epochs: int,
+    optimization: Optimization,
+    processes: Processes,
     progress: Progress,
     check_cancelled: CheckCancelled,
 ) -> EpochResult:
-    network.train()
-    device = next(network.parameters()).device
-    start, total, strips = time.monotonic(), 0.0, 0
-    for step, (signal, target, weight) in enumerate(loader):
-        check_cancelled()
-        share_done = (epoch + step / len(loader)) / epochs
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * (1 + math.cos(math.pi * share_done)) / 2
-        loss = brain_l2(network(signal.to(device)), target.to(device), weight.to(device))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        total += loss.item()
-        strips += len(signal)
-        if not math.isfinite(total):
-            raise InputError("training", "the loss is no number any more", "use a smaller learning rate")
-        progress(share_done, f"Epoch {epoch + 1} of {epochs}, loss {total / (step + 1):.4f}")
-    return EpochResult(epoch, total / len(loader), strips, time.monotonic() - start)
+    sums_of = loss_sums(optimization.loss, optimization.edge_weight)
+    start = time.monotonic()
+    total = torch.zeros((), device=processes.device)
+    seen, steps, waited, rate = 0, 0, 0.0, optimization.learning_rate
+    parts = _timed(strips.parts)
+    for number, (part, waited_for_part) in enumerate(parts):
+        waited += waited_for_part
+        per_process = max(optimization.batch // processes.count, 1)
+        count = _common_steps(len(part), per_process, processes)
+        generator = torch.Generator().manual_seed(_seed(optimization.seed, epoch, number, processes.rank))
+        batches = _batches(part, per_process, count, generator, processes.device)
+        if processes.device.type != "cpu":
+            # On a CPU a thread beside the network's own would only take their processors away.
+            batches = one_ahead(batches)
+        for step, (batch, waited_for_batch) in enumerate(_timed(batches)):
+            check_cancelled()
+            waited += waited_for_batch
+            share_done = (epoch + (number + step / count) / strips.count) / optimization.epochs
+            rate = learning_rate_at(optimization, share_done)
+            loss = _step(network, optimizer, batch, rate, sums_of, processes)
+            total += loss
+            seen += len(batch[0])
+            steps += 1
+            if steps % _STEPS_BETWEEN_LOOKS == 0 or step + 1 == count:
+                mean = _checked(float(total)) / steps
+                progress(share_done, f"Epoch {epoch + 1} of {optimization.epochs}, loss {mean:.4f}")
+    if not steps:
+        raise _no_strip()
+    seconds = time.monotonic() - start
+    everywhere = processes.gather((seen, waited, seconds))
+    return EpochResult(
+        epoch,
+        float(total) / steps,
+        sum(each[0] for each in everywhere),
+        seconds,
+        sum(each[1] for each in everywhere) / sum(each[2] for each in everywhere),
+        rate,
+    )
+
+
+def _step(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    rate: float,
+    sums_of: LossSums,
+    processes: Processes,
+) -> torch.Tensor:
+    """One step of all processes on their shares of a batch, as one process would make it on the whole.
+
+    The loss is a sum over the batch's brain divided by how much brain there is. Gradients are averaged over
+    processes, so that each counts its own sum, over the brain of all, as many times as there are processes.
+
+    :returns: the loss of the whole batch
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    device = processes.device
+    signal, target, weight = (each.to(device, non_blocking=True) for each in batch)
+    prediction = network(signal).float()
+    margin = (prediction.shape[1] - target.shape[1]) // 2
+    sums, brain = sums_of(prediction[:, margin : margin + target.shape[1]], target, weight)
+    own = sums / processes.total(brain).clamp(min=1)
+    optimizer.zero_grad()
+    processes.backward(own * processes.count)
+    optimizer.step()
+    return processes.total(own)
+
+
+def _batches(part: Dataset, size: int, count: int, generator: torch.Generator, device: torch.device) -> Iterator[Batch]:
+    """Strips in random order, `count` batches of them."""
+    order = torch.randperm(len(part), generator=generator).tolist()
+    for first in range(0, count * size, size):
+        batch = default_collate([part[item] for item in order[first : first + size]])
+        yield tuple(each.pin_memory() for each in batch) if device.type == "cuda" else tuple(batch)
+
+
+def _common_steps(strips: int, size: int, processes: Processes) -> int:
+    """Full batches that every process has; one that is not full where there is no more."""
+    fewest = min(processes.gather(strips))
+    if not fewest:
+        raise _no_strip()
+    return max(fewest // size, 1)
+
+
+def _timed(items: Iterable) -> Iterator[tuple]:
+    """Each item with the seconds that it took to come."""
+    iterator = iter(items)
+    while True:
+        start = time.monotonic()
+        try:
+            item = next(iterator)
+        except StopIteration:
+            return
+        yield item, time.monotonic() - start
+
+
+def _seed(*numbers: int) -> int:
+    """One seed from several numbers, the same on every machine."""
+    seed = 0
+    for number in numbers:
+        seed = (seed * 1_000_003 + number + 1) % 2**63
+    return seed
+
+
+def _checked(total: float) -> float:
+    if not math.isfinite(total):
+        raise InputError("training", "the loss is no number any more", "use a smaller learning rate")
+    return total
+
+
+def _no_strip() -> InputError:
+    return InputError("training", "no strip holds enough brain", "check the masks of the cases")

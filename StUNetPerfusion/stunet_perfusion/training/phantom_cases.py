@@ -21,11 +21,9 @@ from stunet_perfusion.phantom import (
     tumor_from_file,
 )
 from stunet_perfusion.preparation import prepare
-from stunet_perfusion.progress import Progress, no_progress
-from stunet_perfusion.training.strip_dataset import StripDataset, TrainingSlices, training_slices
-
-#: The share of the dose in training is drawn evenly from here to 1, so that one network serves all doses.
-LOWEST_DOSE = 0.2
+from stunet_perfusion.training.doses import draw_share, lowered
+from stunet_perfusion.training.settings import PHYSICAL, DoseSettings
+from stunet_perfusion.training.strip_dataset import Recipe, TrainingSlices, training_slices
 
 #: Shares of phantoms with an invented tumor, and of those with one from a file where files are given.
 RANDOM_TUMOR_SHARE = 0.5
@@ -129,34 +127,54 @@ def held_out_phantom(anatomy: str, seed: Sequence[int]) -> Phantom:
     raise InputError(anatomy, f"{DRAWS} phantoms in a row could not be used", "check the anatomy")
 
 
-def training_case(source: PhantomSource, seed: Sequence[int], frames: int = 64, size: int = 256) -> TrainingSlices:
-    """One phantom at a random dose, physically lowered, with its noise-free truth as target.
+def training_case(
+    source: PhantomSource,
+    seed: Sequence[int],
+    recipe: Recipe,
+    dose: DoseSettings,
+    slice_step: int = SLICE_STEP,
+) -> TrainingSlices:
+    """One phantom at a random dose, with its noise-free truth as target.
 
     The brain mask of the input is the automatic one, as when a user predicts; the loss is taken over the true brain.
+
+    :param seed: of everything about it
+    :param dose: how the dose is drawn and lowered; `physical` scans the phantom with less contrast
+    :raises InputError: no draw can be used
     """
     for draw in range(DRAWS):
-        phantom, generator = random_phantom(source, (*seed, draw), SLICE_STEP)
-        dose = generator.uniform(LOWEST_DOSE, 1.0)
+        phantom, generator = random_phantom(source, (*seed, draw), slice_step)
+        share = draw_share(dose, generator)
         try:
-            prepared = prepare(phantom.series(round(dose, 3)))
+            if dose.method in ("", PHYSICAL):
+                prepared = prepare(phantom.series(share))
+            else:
+                prepared = lowered(prepare(phantom.series()), share, dose.method, int(generator.integers(2**31)))
         except InputError:
             continue
-        return training_slices(prepared, phantom.cbv, phantom.mask, frames, size)
+        return training_slices(prepared, phantom.cbv, phantom.mask, recipe)
     raise InputError("training", f"{DRAWS} phantoms in a row could not be used", "check the anatomies")
 
 
-def strips_of_epoch(
-    source: PhantomSource,
-    seed: int,
-    epoch: int,
-    heads: int,
-    rows: int,
-    stride: int = 8,
-    progress: Progress = no_progress,
-) -> StripDataset:
-    """The strips of an epoch: `heads` phantoms that no other epoch sees."""
-    cases = []
-    for head in range(heads):
-        progress(0.0, f"Making phantom {head + 1} of {heads} for epoch {epoch + 1}")
-        cases.append(training_case(source, (seed, epoch, head)))
-    return StripDataset(cases, rows, stride)
+@dataclass(frozen=True)
+class PhantomLessons:
+    """Phantoms to train on: no two epochs see the same one.
+
+    :param source: where they come from
+    :param an_epoch: how many
+    :param seed: of all of them
+    :param recipe: how slices are made of them
+    :param dose: how the dose is drawn
+    :param slice_step: every so many slices are used
+    """
+
+    source: PhantomSource
+    an_epoch: int
+    seed: int
+    recipe: Recipe
+    dose: DoseSettings
+    slice_step: int = SLICE_STEP
+
+    def make(self, epoch: int, number: int) -> TrainingSlices:
+        """Phantom `number` of an epoch."""
+        return training_case(self.source, (self.seed, epoch, number), self.recipe, self.dose, self.slice_step)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from stunet_perfusion.checkpoint_document import NetworkInput
+from stunet_perfusion.network_quantities import CORRECTION, Z_SCORE
 from stunet_perfusion.preparation import PreparedSeries
-from stunet_perfusion.standardize import CLIP, cbv_scale, into_box, plan_standardization, standardize_slice
-from stunet_perfusion.strips import strip_starts
+from stunet_perfusion.standardize import (
+    CLIP,
+    cbv_scale,
+    closed_form_scale,
+    closed_form_slice,
+    into_box,
+    plan_standardization,
+    standardize_slice,
+)
+from stunet_perfusion.strips import cut_strip, strip_starts
 
 #: Strips with less brain than this share of their pixels teach little, and there are many of them.
 LEAST_BRAIN = 0.05
@@ -21,50 +31,84 @@ LEAST_BRAIN = 0.05
 class TrainingSlices:
     """Slices of one case, ready to be cut.
 
-    :param signals: (N, T, Y, X) float16, standardized signal; half the memory, at a step far below the noise
-    :param targets: (N, Y, X) float32, standardized CBV
+    :param signals: (N, T, Y, X) float16, the network's input; half the memory, at a step far below the noise
+    :param targets: (N, Y, X) float32, what the network is to say
     :param brain: (N, Y, X) bool, where the target means something
+    :param clip: the largest absolute value of the input
     """
 
     signals: np.ndarray
     targets: np.ndarray
     brain: np.ndarray
+    clip: float = CLIP
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How slices are made of a case, as the checkpoint will describe it.
+
+    :param input: frames, size, and what the network is given
+    :param target: what it is to say, one of `TARGETS`
+    """
+
+    input: NetworkInput = field(default_factory=NetworkInput)
+    target: str = Z_SCORE
+
+
+#: The paper's input and output.
+_PAPER = Recipe()
 
 
 def training_slices(
-    prepared: PreparedSeries, target: np.ndarray, brain: np.ndarray, frames: int = 64, size: int = 256
+    prepared: PreparedSeries, target: np.ndarray, brain: np.ndarray, recipe: Recipe = _PAPER, slice_step: int = 1
 ) -> TrainingSlices:
-    """Standardize a case as the paper does: the series for the input, the CBV map for the target.
+    """Standardize a case: the series for the input, the CBV map for the target.
+
+    A network that is to correct the closed form is to say what the map has beyond it. Either map is then measured by
+    its own mean over the brain, so that neither the dose nor the arterial input of either counts; vessels are cut in
+    the map where the paper cuts them.
 
     :param prepared: the series that the network is to see
     :param target: (Z, Y, X) CBV that it is to predict, any unit
     :param brain: (Z, Y, X) bool, where the target is known
+    :param slice_step: every so many slices with brain are taken
+    :raises InputError: as `plan_standardization`, `cbv_scale` and `closed_form_scale`
     """
-    plan = plan_standardization(prepared, frames, size)
+    plan = plan_standardization(prepared, recipe.input.frames, recipe.input.size, recipe.input.quantity, recipe.target)
     scale = cbv_scale(target, brain)
-    slices = np.flatnonzero(brain.any(axis=(1, 2)))
-    signals = np.empty((len(slices), frames, size, size), np.float16)
+    corrects = recipe.target == CORRECTION
+    own_unit = closed_form_scale(target, brain & prepared.brain) if corrects else None
+    slices = np.flatnonzero(brain.any(axis=(1, 2)))[::slice_step]
+    size = recipe.input.size
+    signals = np.empty((len(slices), recipe.input.frames, size, size), np.float16)
     targets = np.empty((len(slices), size, size), np.float32)
     inside = np.empty(targets.shape, bool)
     for n, z in enumerate(slices):
-        signals[n] = standardize_slice(plan, prepared.series.signal[:, z])
+        signal = prepared.series.signal[:, z]
+        signals[n] = standardize_slice(plan, signal)
         targets[n] = scale.to_standardized(into_box(plan.box, target[z]))
+        if own_unit is not None:
+            cut = scale.to_blood_volume(targets[n])
+            targets[n] = (cut - own_unit.mean) / own_unit.sd - closed_form_slice(plan, signal)
         inside[n] = into_box(plan.box, brain[z]) > 0.5
-    return TrainingSlices(signals, targets, inside)
+    return TrainingSlices(signals, targets, inside, plan.clip)
 
 
 class StripDataset(Dataset):
     """Strips cut every `stride` rows from the slices of several cases.
 
-    An item is (signal (T, rows, X), target (rows, X), weight (rows, X)), all float32; the weight is 1 in the brain.
+    An item is (signal (T, margin + rows + margin, X), target (rows, X), weight (rows, X)), all float32; the weight is 1
+    in the brain.
 
     :param rows: height of a strip
     :param stride: rows from one strip to the next; the paper trains with 8
+    :param margin: rows around a strip that the network sees and is not asked for, zero beyond the slice
     """
 
-    def __init__(self, cases: Sequence[TrainingSlices], rows: int = 32, stride: int = 8) -> None:
+    def __init__(self, cases: Sequence[TrainingSlices], rows: int = 32, stride: int = 8, margin: int = 0) -> None:
         self.cases = list(cases)
         self.rows = rows
+        self.margin = margin
         self.index = [
             (case, n, start)
             for case, slices in enumerate(self.cases)
@@ -79,7 +123,8 @@ class StripDataset(Dataset):
     def __getitem__(self, item: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         case, n, start = self.index[item]
         slices, rows = self.cases[case], slice(start, start + self.rows)
-        signal = np.clip(slices.signals[n, :, rows].astype(np.float32), -CLIP, CLIP)
+        strip = cut_strip(slices.signals[n], start, self.rows, self.margin).astype(np.float32)
+        signal = np.clip(strip, -slices.clip, slices.clip, out=strip)
         return (
             torch.from_numpy(signal),
             torch.from_numpy(slices.targets[n, rows]),

@@ -1,9 +1,10 @@
-"""How well a network does on phantoms of heads that it has not seen."""
+"""How well a network does on heads that it has not seen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -11,15 +12,72 @@ from stunet_perfusion.checkpoint import Checkpoint
 from stunet_perfusion.metrics import l2, pearson, standardized
 from stunet_perfusion.phantom import DOSES, Phantom
 from stunet_perfusion.predict import predict_standardized
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.preparation import PreparedSeries, prepare
 from stunet_perfusion.standardize import CLIP
+from stunet_perfusion.training.doses import lowered
+
+
+class HeldOut(Protocol):
+    """Somebody to validate with.
+
+    `target` is the CBV map that a prediction is compared with, over `brain`, both (Z, Y, X).
+    """
+
+    @property
+    def target(self) -> np.ndarray: ...
+
+    @property
+    def brain(self) -> np.ndarray: ...
+
+    def at(self, dose: float) -> PreparedSeries:
+        """The series at a share of its dose."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutPhantom:
+    """A phantom, scanned at the dose that is wanted, with its noise-free truth.
+
+    :param phantom: usable at every dose
+    """
+
+    phantom: Phantom
+
+    @property
+    def target(self) -> np.ndarray:
+        return self.phantom.cbv
+
+    @property
+    def brain(self) -> np.ndarray:
+        return self.phantom.mask
+
+    def at(self, dose: float) -> PreparedSeries:
+        return prepare(self.phantom.series(dose))
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutCase:
+    """A scanned case, whose dose is simulated, with the same noise every time.
+
+    :param prepared: at full dose
+    :param target: (Z, Y, X) CBV, any unit
+    :param brain: (Z, Y, X) bool
+    :param method: how the dose is lowered
+    """
+
+    prepared: PreparedSeries
+    target: np.ndarray
+    brain: np.ndarray
+    method: str
+
+    def at(self, dose: float) -> PreparedSeries:
+        return lowered(self.prepared, dose, self.method, seed=0)
 
 
 @dataclass(frozen=True)
 class Score:
-    """Prediction against the phantom's noise-free truth, over the brain of one head.
+    """Prediction against what it should be, over the brain of one head.
 
-    :param dose: share of the injected dose, physically simulated
+    :param dose: share of the injected dose
     :param correlation: Pearson's, of the predicted with the true CBV
     :param l2: mean squared difference of the maps, each standardized over the brain
     :param network_l2: the same of what the network itself says, which also has to find the amplitude
@@ -32,26 +90,32 @@ class Score:
 
 
 def validate(
-    checkpoint: Checkpoint, phantoms: Sequence[Phantom], stride: int = 16, doses: Sequence[float] = DOSES
+    checkpoint: Checkpoint,
+    held_out: Sequence[HeldOut],
+    stride: int = 16,
+    doses: Sequence[float] = DOSES,
+    device: str = "cpu",
 ) -> list[Score]:
-    """Predict every phantom at every dose and compare with its truth.
+    """Predict everybody at every dose and compare.
 
     :param stride: rows from strip to strip; a large one is fast, and understates the averaged map
+    :param device: as torch names it
     """
     scores = []
     for dose in doses:
-        for phantom in phantoms:
-            predicted = predict_standardized(prepare(phantom.series(dose)), checkpoint, stride=stride).mean
-            brain, target = phantom.mask, standardized(phantom.cbv, phantom.mask)
-            scores.append(
-                Score(
-                    dose,
-                    pearson(predicted, phantom.cbv, brain),
-                    l2(standardized(predicted, brain), target, brain),
-                    l2(np.clip(predicted, -CLIP, CLIP), target, brain),
-                )
-            )
+        for each in held_out:
+            predicted = predict_standardized(each.at(dose), checkpoint, stride=stride, device=device).mean
+            scores.append(_score(dose, predicted, each.target, each.brain))
     return scores
+
+
+def _score(dose: float, predicted: np.ndarray, wanted: np.ndarray, brain: np.ndarray) -> Score:
+    target = standardized(wanted, brain)
+    of_network = l2(np.clip(predicted, -CLIP, CLIP), target, brain)
+    if not np.ptp(predicted[brain]) > 0:
+        # A network may well say the same everywhere before it has learned anything, and has no z-scores then.
+        return Score(dose, 0.0, l2(np.zeros_like(target), target, brain), of_network)
+    return Score(dose, pearson(predicted, wanted, brain), l2(standardized(predicted, brain), target, brain), of_network)
 
 
 def mean_by_dose(scores: Sequence[Score]) -> dict[str, dict[str, float]]:

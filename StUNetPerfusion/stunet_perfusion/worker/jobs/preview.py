@@ -7,8 +7,9 @@ from typing import Any
 
 from stunet_perfusion.dose import check_dose
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.preview import aif_at_dose, preview_slices, slices_at_dose
-from stunet_perfusion.standardize import plan_standardization
+from stunet_perfusion.first_pass import sample_brain
+from stunet_perfusion.predict import plan_for
+from stunet_perfusion.preview import aif_at_dose, plan_at_dose, preview_slices, slices_at_dose
 from stunet_perfusion.worker.arterial_input import AifFinder
 from stunet_perfusion.worker.computing import use_device
 from stunet_perfusion.worker.job import Job
@@ -31,8 +32,8 @@ def run(request: Preview, job: Job, session: Session) -> dict[str, Any]:
     prepared = opened.mapped()
     plan = session.remember(
         handle,
-        ("plan", info.input.frames, info.input.size),
-        lambda: plan_standardization(prepared, info.input.frames, info.input.size),
+        ("plan", info.input, info.target),
+        lambda: plan_for(prepared, info),
     )
     job.check_cancelled()
     find_aif = AifFinder(request.aif, prepared.brain.shape, session.folder, job.check_cancelled)
@@ -41,6 +42,9 @@ def run(request: Preview, job: Job, session: Session) -> dict[str, Any]:
     slices = list(dict.fromkeys(request.slices))
     lowered = slices_at_dose(prepared, slices, request.dose, request.method, request.seed)
     job.check_cancelled()
+    if plan.first_pass is not None:
+        sample = session.remember(handle, "sample of the brain", lambda: sample_brain(prepared))
+        plan = plan_at_dose(plan, sample, prepared.bolus, request.dose, request.method, request.seed)
     curve = aif_at_dose(prepared, aif, request.dose, request.method, request.seed).curve
     rounds = preview_slices(
         lowered,

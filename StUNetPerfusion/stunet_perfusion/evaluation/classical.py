@@ -1,0 +1,86 @@
+"""Maps in closed form, the classical rows of the tables.
+
+All of them are relative: the sum of a voxel's concentration over that of the brain's mean curve. An artery would be
+another factor for the whole map, which no score depends on, and which fails where an artery is hard to find.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from stunet_perfusion.concentration import concentration_curves
+from stunet_perfusion.evaluation.methods import Method, MethodMap
+from stunet_perfusion.preparation import PreparedSeries
+from stunet_perfusion.reference import first_pass_cbv, reference_cbv
+
+VERBENA = "verbena"
+CLOSED_FORM = "closed-form"
+
+#: What names of smoothed maps begin with.
+SMOOTHED = "smoothed-"
+
+#: Full width at half maximum of a Gaussian over its standard deviation.
+_FWHM = 2.3548
+
+
+def classical_methods(smoothing: tuple[float, ...] = (3.0, 6.0)) -> list[Method]:
+    """Verbena's map, the closed form with a mean baseline, the same over the first pass, and smoothed.
+
+    :param smoothing: full widths at half maximum of the Gaussian filters in the plane, mm
+    """
+    methods = [
+        Method(VERBENA, "Verbena", "classical", lambda prepared, *_: MethodMap(closed_form(prepared, 1))),
+        Method(
+            CLOSED_FORM, "closed form, mean baseline", "floor", lambda prepared, *_: MethodMap(closed_form(prepared))
+        ),
+        Method(
+            "first-pass",
+            "closed form, first pass",
+            "classical",
+            lambda prepared, *_: MethodMap(first_pass_cbv(prepared.series, prepared.bolus, mean_curve(prepared))),
+            tables=("truth",),
+        ),
+    ]
+    for width in smoothing:
+        methods.append(
+            Method(
+                f"{SMOOTHED}{width:g}mm",
+                f"closed form, {width:g} mm smooth",
+                "classical",
+                lambda prepared, *_, width=width: MethodMap(smoothed(closed_form(prepared), prepared, width)),
+                tables=("truth",),
+            )
+        )
+    return methods
+
+
+def closed_form(prepared: PreparedSeries, baseline_frames: int | None = None) -> np.ndarray:
+    """(Z, Y, X) float32 CBV relative to the brain's mean.
+
+    :param baseline_frames: frames that S0 is the mean of: 1 as Verbena has it; None takes all before arrival
+    """
+    frames = prepared.bolus.arrival if baseline_frames is None else baseline_frames
+    return reference_cbv(prepared.series, frames, mean_curve(prepared))
+
+
+def mean_curve(prepared: PreparedSeries) -> np.ndarray:
+    """(T,) mean concentration over the brain, in the unit of `concentration`, with a mean baseline."""
+    series, brain = prepared.series, prepared.brain
+    total = np.zeros(series.frames)
+    for z in np.flatnonzero(brain.any(axis=(1, 2))):
+        curves = concentration_curves(series.signal[:, z][:, brain[z]], prepared.bolus.arrival, series.echo_time)
+        total += np.nan_to_num(curves).sum(axis=1, dtype=np.float64)
+    return total / brain.sum()
+
+
+def smoothed(cbv: np.ndarray, prepared: PreparedSeries, width: float) -> np.ndarray:
+    """A map smoothed in the plane by a Gaussian, within the brain: what is outside has no weight.
+
+    :param width: full width at half maximum, mm
+    """
+    sigma = width / _FWHM / prepared.series.grid.spacing[1::-1]
+    weight = prepared.brain.astype(np.float64)
+    over = ndimage.gaussian_filter(cbv * weight, (0, *sigma))
+    under = ndimage.gaussian_filter(weight, (0, *sigma))
+    return np.where(prepared.brain, over / np.maximum(under, 1e-9), cbv).astype(np.float32)

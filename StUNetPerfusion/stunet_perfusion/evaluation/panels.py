@@ -1,0 +1,50 @@
+"""Slices of maps that are kept for the figure of maps, in multiples of normal-appearing white matter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from stunet_perfusion.evaluation.methods import Table
+from stunet_perfusion.evaluation.subjects import OpenSubject
+from stunet_perfusion.figures import busiest_slice, cropped
+from stunet_perfusion.staged import staged_file
+
+TRUTH = "truth"
+
+
+class PanelKeeper:
+    """Keeps of every map the slice that is shown. A `Watcher` of `score_subject`."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, np.ndarray] = {}
+
+    def __call__(self, table: Table, dose: float, method: str, cbv: np.ndarray, opened: OpenSubject) -> None:
+        if opened.nawm is None or not opened.nawm.any():
+            return
+        unit = float(cbv[opened.nawm].mean())
+        tumor = np.zeros_like(opened.mask) if opened.tumor is None else opened.tumor
+        z = busiest_slice(tumor, opened.mask)
+        if unit > 0:
+            self.images[panel_name(table, dose, method)] = _shown(cbv, unit, opened, z)
+        if opened.truth is not None:
+            self.images[TRUTH] = _shown(opened.truth, float(opened.truth[opened.nawm].mean()), opened, z)
+
+    def write(self, path: Path) -> None:
+        """Write the slices as `.npz`, where there are any.
+
+        :raises OutputError: the file cannot be written
+        """
+        if self.images:
+            with staged_file(path) as file, open(file, "wb") as stream:
+                np.savez_compressed(stream, **self.images)
+
+
+def panel_name(table: Table, dose: float, method: str) -> str:
+    """The name of a slice in the file."""
+    return f"{table}|{dose:g}|{method}"
+
+
+def _shown(cbv: np.ndarray, unit: float, opened: OpenSubject, z: int) -> np.ndarray:
+    return cropped(cbv[z] / unit, opened.mask[z]).astype(np.float32)

@@ -1,0 +1,137 @@
+"""The first pass of the bolus in units that know neither dose, TE nor frame interval.
+
+`-ln(S/S0)` is proportional to the dose, to TE and to the relaxivity, and its sum over the frames of the first pass to
+the inverse of the frame interval besides. One number of the same series carries all of these: the mean over the brain
+of that sum. Divided by it, what a voxel's curve sums up to is its blood volume in multiples of the brain's mean,
+whatever was injected and however it was scanned. Half the dose halves both.
+
+The mean is over voxels, tens of thousands of them, so that noise does not move it; it is taken between the 5th and 95th
+percentile of the voxels, so that vessels and voxels without signal do not either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stunet_perfusion.bolus import Bolus, end_of_first_pass
+from stunet_perfusion.concentration import baseline_signal, concentration, concentration_curves
+from stunet_perfusion.dose import Method, simulate_slice
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.preparation import PreparedSeries
+
+#: Voxels outside of these percentiles do not count for the brain's mean.
+TRIMMED = (5.0, 95.0)
+
+#: A voxel whose baseline is darker than this share of the brain's median is air: noise over noise, and no curve.
+AIR = 0.1
+
+#: Voxels that the brain's mean at another dose is found in.
+_SAMPLED_VOXELS = 10_000
+
+
+@dataclass(frozen=True)
+class FirstPass:
+    """What a series' curves are measured by.
+
+    :param baseline_frames: frames that S0 is the mean of
+    :param stop: the frame after the last of the first pass
+    :param brain_area: mean over the brain of sum_t -ln(S/S0) over the first pass, without unit
+    :param air: baseline signal below which a voxel is air
+    """
+
+    baseline_frames: int
+    stop: int
+    brain_area: float
+    air: float
+
+
+def find_first_pass(prepared: PreparedSeries) -> FirstPass:
+    """Look at a series once.
+
+    :raises InputError: curves of the brain that sum up to nothing
+    """
+    signal, brain, bolus = prepared.series.signal, prepared.brain, prepared.bolus
+    areas, baselines = [], []
+    for z in np.flatnonzero(brain.any(axis=(1, 2))):
+        curves = signal[:, z][:, brain[z]]
+        areas.append(_areas(curves, bolus))
+        baselines.append(baseline_signal(curves, bolus.arrival))
+    area = trimmed_mean(np.concatenate(areas))
+    if not area > 0:
+        raise InputError(
+            prepared.series.name,
+            "takes up no contrast over the brain as a whole",
+            "check the brain mask and the bolus with 'stunet-perfusion info'",
+        )
+    air = AIR * float(np.median(np.concatenate(baselines)))
+    return FirstPass(bolus.arrival, end_of_first_pass(bolus, len(signal)), area, air)
+
+
+def sample_brain(prepared: PreparedSeries) -> np.ndarray:
+    """(T, n) signal of some voxels of the brain, evenly spread: enough to find the brain's mean at other doses."""
+    series, brain = prepared.series, prepared.brain
+    step = max(int(brain.sum()) // _SAMPLED_VOXELS, 1)
+    sample = np.zeros(brain.shape, bool)
+    sample.flat[np.flatnonzero(brain)[::step]] = True
+    touched = np.flatnonzero(sample.any(axis=(1, 2)))
+    return np.concatenate([series.signal[:, z][:, sample[z]] for z in touched], axis=1)
+
+
+def first_pass_at_dose(
+    sample: np.ndarray, bolus: Bolus, found: FirstPass, dose: float, method: Method, seed: int
+) -> FirstPass:
+    """What `find_first_pass` would find in the same series at a lower dose, up to the noise of a sample.
+
+    :param sample: (T, n) at full dose, as `sample_brain` takes it
+    :param found: at full dose
+    :raises InputError: as `simulate_slice`, or a dose so low that no contrast is left
+    """
+    if dose == 1:
+        return found
+    lowered = simulate_slice(sample, bolus.arrival, dose, method, np.random.default_rng([seed, sample.shape[1]]))
+    ratio = trimmed_mean(_areas(lowered, bolus)) / trimmed_mean(_areas(sample, bolus))
+    if not (np.isfinite(ratio) and ratio > 0):
+        raise InputError("dose", f"at {dose:g} the brain takes up no contrast", "choose a higher dose")
+    return replace(found, brain_area=found.brain_area * ratio)
+
+
+def log_ratio(signal: np.ndarray, window: np.ndarray, found: FirstPass) -> np.ndarray:
+    """The curves of some frames; 0 in air.
+
+    :param signal: (T, Y, X) of the prepared series, every frame of it
+    :param window: (N,) frames that are wanted
+    :returns: (N, Y, X) float32, -ln(S/S0) over the brain's mean area
+    """
+    baseline = baseline_signal(signal, found.baseline_frames)
+    curves = concentration(signal[window], baseline, None)
+    curves *= np.float32(1 / found.brain_area)
+    return np.where(baseline > found.air, np.nan_to_num(curves, copy=False), np.float32(0))
+
+
+def relative_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
+    """The closed form of the first pass: `first_pass_cbv` up to a factor that the arterial input would give.
+
+    :param signal: (T, Y, X) of the prepared series, every frame of it
+    :returns: (Y, X) float32, multiples of the brain's mean; 0 in air
+    """
+    return log_ratio(signal, np.arange(found.stop), found).sum(axis=0)
+
+
+def trimmed_mean(values: np.ndarray) -> float:
+    """Mean of the values between the 5th and the 95th percentile.
+
+    :param values: (n,)
+    """
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if not finite.size:
+        return 0.0
+    low, high = np.percentile(finite, TRIMMED)
+    return float(finite[(finite >= low) & (finite <= high)].mean())
+
+
+def _areas(curves: np.ndarray, bolus: Bolus) -> np.ndarray:
+    """(n,) sum over the first pass of (T, n) signals."""
+    passage = curves[: end_of_first_pass(bolus, len(curves))]
+    return concentration_curves(passage, bolus.arrival, None).sum(axis=0, dtype=np.float64)

@@ -1,0 +1,359 @@
+"""Everything about a training that somebody may want to change: one TOML file, with the paper's choices as default."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_origin, get_type_hints
+
+from stunet_perfusion.dose import METHODS, check_dose
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.network_quantities import INPUT_QUANTITIES, TARGETS
+from stunet_perfusion.strip_rule import StripRule
+
+#: The dose as phantoms are scanned at it. Series that were scanned already have to be lowered by one of `METHODS`.
+PHYSICAL = "physical"
+
+LOSSES = ("l2", "edges")
+SCHEDULES = ("constant", "cosine")
+CASE_TARGETS = ("reference", "truth")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The network, what it is given, and what it says.
+
+    :param name: `stunet`, `hess` or `ulas`
+    :param arguments: what its class takes, for example `widths`
+    :param frames: frames around the bolus
+    :param size: rows and columns of the box around the brain
+    :param input: `signal` (the paper's) or `log-ratio`
+    :param target: `z-score` (the paper's) or `correction` to the closed form
+    """
+
+    name: str = "stunet"
+    arguments: dict[str, Any] = field(default_factory=dict)
+    frames: int = 64
+    size: int = 256
+    input: str = "signal"
+    target: str = "z-score"
+
+
+@dataclass(frozen=True)
+class StripSettings:
+    """How slices are cut.
+
+    :param rows: height of a strip
+    :param step: rows from one strip to the next
+    :param padding: `zero` or `context`, as a checkpoint's strips
+    :param together: cases whose strips are shuffled together; they, and as many to come, are in memory
+    """
+
+    rows: int = 32
+    step: int = 8
+    padding: str = "zero"
+    together: int = 12
+
+
+@dataclass(frozen=True)
+class CaseSettings:
+    """Scanned cases.
+
+    :param table: a `cases.csv`, or a folder of folders as `phantom` writes them
+    :param split: persons to train on, to validate with and to test, in this ratio, where the table has no `part`
+    :param target: `reference`: the map of that column, else the closed form of the series at full dose; `truth`: of
+        phantoms
+    :param slice_step: every so many slices are trained on
+    """
+
+    table: str = ""
+    split: tuple[int, ...] = (25, 12, 12)
+    target: str = "reference"
+    slice_step: int = 1
+
+
+@dataclass(frozen=True)
+class PhantomSettings:
+    """Phantoms, new ones in every epoch.
+
+    :param anatomies: label maps of heads to train on, folders of them, or `mni`
+    :param validation: the same to validate with
+    :param tumors: tumor masks or folders of them; without any, tumors are invented
+    :param an_epoch: phantoms an epoch
+    :param slice_step: every so many slices of a phantom are trained on
+    """
+
+    anatomies: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    tumors: tuple[str, ...] = ()
+    an_epoch: int = 25
+    slice_step: int = 4
+
+
+@dataclass(frozen=True)
+class DoseSettings:
+    """The dose at which a case is seen, drawn anew each time.
+
+    :param method: `physical` (phantoms only), `equation1` or `noise-matched`; empty takes `physical` for phantoms and
+        the paper's `equation1` for cases
+    :param shares: of the injected dose, one of which is drawn; without any, one is drawn evenly
+    :param lowest: from here
+    :param highest: to here
+    """
+
+    method: str = ""
+    shares: tuple[float, ...] = ()
+    lowest: float = 0.2
+    highest: float = 1.0
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """Adam with its default hyper-parameters.
+
+    :param epochs: how often everything is seen
+    :param batch: strips a step, over all processes together
+    :param learning_rate: at the start
+    :param schedule: `constant`, or `cosine`: to nothing along half a cosine over all epochs
+    :param loss: `l2`, or `edges`: L1 and the L1 difference of gradients
+    :param edge_weight: of the gradients in `edges`
+    :param seed: of everything random
+    """
+
+    epochs: int = 200
+    batch: int = 8
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    loss: str = "l2"
+    edge_weight: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """What is looked at after an epoch.
+
+    :param every: after every so many epochs, and after the last
+    :param doses: shares of the injected dose
+    :param strip_step: rows from one strip to the next; a large one is fast, and understates the averaged map
+    :param slice_step: every so many slices of a case
+    """
+
+    every: int = 1
+    doses: tuple[float, ...] = (1.0, 0.5, 0.25)
+    strip_step: int = 16
+    slice_step: int = 4
+
+
+@dataclass(frozen=True)
+class ComputingSettings:
+    """Where it is computed. None of this decides what comes out, but for rounding.
+
+    :param device: `auto`, `cpu`, `cuda`, `cuda:0`, `mps`
+    :param devices: how many of them on each machine
+    :param nodes: machines
+    :param precision: `32-true`, `bf16-mixed` or `16-mixed`
+    :param workers: processes that prepare cases in the background; -1 takes one less than there are cores, 0 prepares
+        them in between
+    """
+
+    device: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    precision: str = "32-true"
+    workers: int = -1
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """All of it, a table of the TOML file each."""
+
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    strips: StripSettings = field(default_factory=StripSettings)
+    cases: CaseSettings = field(default_factory=CaseSettings)
+    phantoms: PhantomSettings = field(default_factory=PhantomSettings)
+    dose: DoseSettings = field(default_factory=DoseSettings)
+    optimization: Optimization = field(default_factory=Optimization)
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
+    computing: ComputingSettings = field(default_factory=ComputingSettings)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON and TOML write it."""
+        return _plain(asdict(self))
+
+    @property
+    def dose_method(self) -> str:
+        """How the dose is lowered."""
+        return self.dose.method or (PHYSICAL if self.phantoms.anatomies else "equation1")
+
+
+def read_settings(path: Path | None, changes: Mapping[str, Any] | None = None) -> TrainingSettings:
+    """The settings of a file, with changes on top, checked.
+
+    Paths in the file are relative to it.
+
+    :param path: TOML, or None for the paper's choices
+    :param changes: by the names of table and setting, `{"optimization.epochs": 3}`
+    :raises InputError: no such file, no TOML, a table or setting that does not exist, or a value that makes no sense
+    """
+    tables = {} if path is None else _read_toml(path)
+    subject = "settings" if path is None else str(path)
+    settings = _fill(subject, TrainingSettings(), tables)
+    if path is not None:
+        settings = _relative_to(path.parent, settings)
+    for name, value in (changes or {}).items():
+        table, _, key = name.partition(".")
+        settings = _fill(name, settings, {table: {key: value}})
+    check_settings(settings)
+    return settings
+
+
+def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
+    """Changes as the command line has them: `optimization.epochs=3`, the value as TOML writes it, or a plain word.
+
+    :raises InputError: no such form
+    """
+    changes = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or "." not in name:
+            raise InputError("--set", f"'{text}' is no setting", "write for example --set optimization.epochs=3")
+        changes[name.strip()] = _toml_value(value.strip())
+    return changes
+
+
+def check_settings(settings: TrainingSettings) -> None:
+    """Refuse what makes no sense.
+
+    :raises InputError: with the name of the setting
+    """
+    network, optimization, dose = settings.network, settings.optimization, settings.dose
+    for name, value, known in (
+        ("network.input", network.input, INPUT_QUANTITIES),
+        ("network.target", network.target, TARGETS),
+        ("cases.target", settings.cases.target, CASE_TARGETS),
+        ("dose.method", dose.method, ("", PHYSICAL, *METHODS)),
+        ("optimization.schedule", optimization.schedule, SCHEDULES),
+        ("optimization.loss", optimization.loss, LOSSES),
+        ("computing.precision", settings.computing.precision, PRECISIONS),
+    ):
+        if value not in known:
+            raise InputError(name, f"'{value}' is not known", f"use {', '.join(filter(None, known))}")
+    for name, value, least in (
+        ("optimization.epochs", optimization.epochs, 1),
+        ("optimization.batch", optimization.batch, 1),
+        ("strips.step", settings.strips.step, 1),
+        ("strips.together", settings.strips.together, 1),
+        ("cases.slice_step", settings.cases.slice_step, 1),
+        ("phantoms.an_epoch", settings.phantoms.an_epoch, 1),
+        ("phantoms.slice_step", settings.phantoms.slice_step, 1),
+        ("validation.every", settings.validation.every, 1),
+        ("validation.slice_step", settings.validation.slice_step, 1),
+        ("computing.devices", settings.computing.devices, 1),
+        ("computing.nodes", settings.computing.nodes, 1),
+        ("computing.workers", settings.computing.workers, -1),
+    ):
+        if value < least:
+            raise InputError(name, f"{value} is too few", f"give at least {least}")
+    if not optimization.learning_rate > 0:
+        raise InputError("optimization.learning_rate", f"{optimization.learning_rate:g} is not above 0", "try 0.001")
+    if len(settings.cases.split) != 3 or min(settings.cases.split) < 0 or not settings.cases.split[0]:
+        raise InputError("cases.split", f"{list(settings.cases.split)} is no split", "write for example [25, 12, 12]")
+    for share in (dose.lowest, dose.highest, *dose.shares, *settings.validation.doses):
+        check_dose(share, METHODS[0])
+    if dose.lowest > dose.highest:
+        raise InputError("dose.lowest", "is above dose.highest", "change one of them")
+    if bool(settings.cases.table) == bool(settings.phantoms.anatomies):
+        raise InputError(
+            "settings", "need either cases or phantoms to train on", "give --cases TABLE, or --anatomy HEADS"
+        )
+    if settings.cases.table and dose.method == PHYSICAL:
+        raise InputError("dose.method", "a scanned case has one physical dose", f"use {' or '.join(METHODS)}")
+    StripRule(settings.strips.rows, settings.strips.padding)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    toml = _toml()
+    try:
+        return toml.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "give a TOML file with settings") from None
+    except (UnicodeDecodeError, toml.TOMLDecodeError) as error:
+        raise InputError(path, f"is no TOML ({error})", "mend the line that it names") from None
+
+
+def _toml_value(text: str) -> Any:
+    toml = _toml()
+    try:
+        return toml.loads(f"value = {text}")["value"]
+    except toml.TOMLDecodeError:
+        return text
+
+
+def _toml() -> Any:
+    if sys.version_info >= (3, 11):
+        import tomllib
+
+        return tomllib
+    try:
+        import tomli
+    except ImportError:
+        fact = "is not installed, and Python before 3.11 reads no TOML without it"
+        raise InputError("tomli", fact, "install it with: pip install tomli") from None
+    return tomli
+
+
+def _fill(subject: str, values: Any, tables: Mapping[str, Any]) -> Any:
+    """A dataclass with some of its fields replaced, tables within it likewise."""
+    hints = get_type_hints(type(values))
+    changed = {}
+    for name, value in tables.items():
+        if name not in hints:
+            known = ", ".join(each.name for each in fields(values))
+            raise InputError(subject, f"'{name}' is no setting", f"choose among {known}")
+        old = getattr(values, name)
+        if is_dataclass(old):
+            if not isinstance(value, Mapping):
+                raise InputError(subject, f"'{name}' is a table of settings", f"write [{name}] above them")
+            changed[name] = _fill(subject, old, value)
+        else:
+            changed[name] = _converted(subject, name, value, hints[name])
+    return replace(values, **changed)
+
+
+def _converted(subject: str, name: str, value: Any, hint: Any) -> Any:
+    kind = get_origin(hint) or hint
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is tuple:
+        inner = hint.__args__[0]
+        if isinstance(value, (list, tuple)):
+            return tuple(_converted(subject, name, each, inner) for each in value)
+    elif isinstance(value, kind) and not isinstance(value, bool):
+        return value
+    words = {int: "a whole number", float: "a number", str: "a text", tuple: "a list", dict: "a table"}
+    raise InputError(subject, f"'{name}' is {value!r}", f"give {words[kind]}")
+
+
+def _relative_to(folder: Path, settings: TrainingSettings) -> TrainingSettings:
+    def place(text: str) -> str:
+        return text if text in ("", "mni") else str(folder / text)
+
+    phantoms = {name: tuple(map(place, getattr(settings.phantoms, name))) for name in _PATHS_OF_PHANTOMS}
+    return replace(
+        settings,
+        cases=replace(settings.cases, table=place(settings.cases.table)),
+        phantoms=replace(settings.phantoms, **phantoms),
+    )
+
+
+_PATHS_OF_PHANTOMS = ("anatomies", "validation", "tumors")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
