@@ -20,7 +20,16 @@ from StUNetPerfusionLib.fslVerbena import VerbenaProcess
 from StUNetPerfusionLib.nodeFrames import gridOfVolume
 from StUNetPerfusionLib.nodeHandle import NodeHandle
 from StUNetPerfusionLib.openInputs import WantedInput
-from StUNetPerfusionLib.results import PREFIX, RESULT, Found, addToResult, hierarchyOf, placeResults, removeVolume
+from StUNetPerfusionLib.results import (
+    INPUT,
+    PREFIX,
+    RESULT,
+    Found,
+    addToResult,
+    hierarchyOf,
+    placeResults,
+    removeVolume,
+)
 from StUNetPerfusionLib.runs import Request, Steps
 from StUNetPerfusionLib.statistics import RegionStatistics, updateTable
 from StUNetPerfusionLib.translation import tr as _
@@ -145,11 +154,11 @@ def _placed(
     return AppliedResult(NodeHandle(cbvNode))
 
 
-def appliedResults(scene, inputName: str) -> list[AppliedResult]:
-    """All results of Apply for an input, in the order in which they were added."""
+def appliedResults(scene, inputNode) -> list[AppliedResult]:
+    """All results of Apply for an input, in the order in which they were added. Its name may have changed since."""
     found = []
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode", scene):
-        if node.GetAttribute(PREFIX + "InputName") == inputName and node.GetNodeReference(REFERENCE) is not None:
+        if node.GetNodeReference(INPUT) is inputNode and node.GetNodeReference(REFERENCE) is not None:
             found.append(AppliedResult(NodeHandle(node)))
     return found
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import slicer
 from slicer.i18n import tr as _
+
+from StUNetPerfusionLib.nodeFrames import gridOfVolume
 
 #: Far from the numbers that Slicer and other extensions take for their layouts.
 LAYOUT_ID = 28734
@@ -118,6 +121,11 @@ class SideBySide:
         if label and self.sliceNode(viewName).GetLayoutLabel() != label:
             self.sliceNode(viewName).SetLayoutLabel(label)
 
+    def volumeId(self, viewName: str) -> str | None:
+        """The ID of the volume in one view, or None where it is empty."""
+        compositeNode = self._compositeNode(viewName)
+        return None if compositeNode is None else compositeNode.GetBackgroundVolumeID()
+
     def sliceNode(self, viewName: str):
         """The slice node of one of our views, or None while our layout was never shown."""
         widget = self._layoutManager.sliceWidget(viewName)
@@ -135,11 +143,15 @@ class SideBySide:
 
         A series that was acquired obliquely is shown as it was acquired: one slice of the series in one plane.
         """
+        ijkToRas = gridOfVolume(volumeNode).ijk_to_ras
         for name in SLICE_VIEWS:
             widget = self._layoutManager.sliceWidget(name)
             if widget is None:
                 continue
             sliceNode = widget.mrmlSliceNode()
+            # It keeps the axis that a view is nearest to: begin with the one along which the series was acquired.
+            normal = np.abs(ijkToRas[:3, 2])
+            sliceNode.SetOrientation(("Sagittal", "Coronal", "Axial")[int(normal.argmax())])
             sliceNode.RotateToVolumePlane(volumeNode)
             widget.sliceLogic().FitSliceToAll()
             widget.sliceLogic().SnapSliceOffsetToIJK()

@@ -20,6 +20,9 @@ from StUNetPerfusionLib.nodeHandle import NodeHandle
 #: What all attributes of ours begin with.
 PREFIX = "StUNetPerfusion."
 
+#: By which a volume knows the series that it was computed from; it is saved with the scene.
+INPUT = PREFIX + "Input"
+
 #: Which of the volumes of one computation a volume is.
 ROLE = PREFIX + "Role"
 
@@ -131,7 +134,9 @@ def placeResults(inputNode, found: Found, beside: ResultNodes | None = None) -> 
     attributes = {PREFIX + key: str(value) for key, value in found.facts.items() if value is not None}
     attributes[PREFIX + "InputName"] = inputNode.GetName() or ""
     attributes[PREFIX + "Version"] = __version__
-    identity = _identity(inputNode, attributes)
+    # Beside another result they are its own, so that each folder is complete.
+    company = "" if beside is None else _identityOf(beside)
+    identity = _identity(inputNode, {**attributes, "Beside": company})
     for image in found.images:
         if image.values.shape != tuple(found.grid.shape):
             raise ValueError(f"{image.role} has the shape {image.values.shape}, not {found.grid.shape}")
@@ -151,6 +156,7 @@ def placeResults(inputNode, found: Found, beside: ResultNodes | None = None) -> 
             unit = {PREFIX + "Unit": image.unit, ROLE: image.role, RESULT: identity}
             for key, value in {**attributes, **unit}.items():
                 node.SetAttribute(key, value)
+            node.SetNodeReferenceID(INPUT, inputNode.GetID())
             _moveTo(scene, node, folder)
             handles[image.role] = NodeHandle(node)
     except BaseException:
@@ -235,6 +241,11 @@ def _digest(file) -> str:
 def _identity(inputNode, attributes: Mapping[str, str]) -> str:
     told = repr((inputNode.GetID(), sorted(attributes.items())))
     return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _identityOf(result: ResultNodes) -> str:
+    node = next((handle.node for handle in result.handles.values() if handle.node is not None), None)
+    return "" if node is None else node.GetAttribute(RESULT) or ""
 
 
 def _earlierVolume(scene, identity: str, role: str):

@@ -110,7 +110,7 @@ class Observer:
     def hasObserver(self, node, event, callback) -> bool:
         return (node, event, callback) in self._observed
 
-    def addObserver(self, node, event, callback) -> None:
+    def addObserver(self, node, event, callback, priority: float = 0.0) -> None:
         self._observed.append((node, event, callback))
         node.AddObserver(event, callback)
 

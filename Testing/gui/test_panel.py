@@ -437,6 +437,10 @@ def test_a_map_that_the_user_removes_is_no_trouble(panel, scene, series):
     panel.ui.windowRangeWidget.setValues(0.0, 0.7)
     assert maps.prediction.GetDisplayNode().GetWindow() == 0.7
     scene.RemoveNode(maps.prediction)
+    layout = importlib.import_module("StUNetPerfusionLib.layout")
+    composite = slicer.app.layoutManager().sliceWidget(layout.PREDICTION_VIEW).mrmlSliceCompositeNode()
+    assert composite.GetBackgroundVolumeID() is None
+    assert not composite.GetLinkedControl(), "an empty view would take any volume and hand it on"
     panel.ui.windowRangeWidget.setValues(0.0, 0.9)
     panel.dose.setDose(40)
     panel.dose.onReleased()
@@ -470,3 +474,52 @@ def test_curves_of_segments_follow_what_is_drawn(panel, scene, series):
     expected = series.signal[:, drawn].mean(axis=1)
     baseline = series.signal[panel.opened.droppedFrames : panel.opened.arrival][:, drawn].mean()
     np.testing.assert_allclose(curve.values, 100 * expected / baseline, rtol=1e-4)
+
+
+def applied(scene, inputNode, dose: float):
+    """A result in the scene, as far as the panel looks at it."""
+    applying = importlib.import_module("StUNetPerfusionLib.applying")
+    results = importlib.import_module("StUNetPerfusionLib.results")
+    nodes = [scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"map {n}") for n in range(2)]
+    for node in nodes:
+        slicer.util.updateVolumeFromArray(node, np.ones((2, 3, 4), np.float32))
+        node.SetAttribute("StUNetPerfusion.Dose", f"{dose:g}")
+    nodes[0].SetNodeReferenceID(results.INPUT, inputNode.GetID())
+    nodes[0].SetNodeReferenceID(applying.REFERENCE, nodes[1].GetID())
+    return applying.AppliedResult(importlib.import_module("StUNetPerfusionLib.nodeHandle").NodeHandle(nodes[0]))
+
+
+def test_a_result_of_the_series_before_does_not_appear_under_this_one(panel, scene, series):
+    choose(panel, scene, series)
+    first = panel.parameters.inputNode
+    panel.ui.applyButton.click()
+    run = panel.logic.last("apply")
+    choose(panel, scene, make_series(seed=1))
+    shown = panel.views.shownMaps
+    run.end(applied(scene, first, 1.0))
+    assert panel.views.shownMaps is shown
+    assert panel.numbers.tableNode is None
+    assert "map 0 is in the scene" in panel.ui.statusLabel.text
+    assert panel.ui.applyButton.enabled
+
+
+def test_opening_that_ends_late_does_not_take_the_place_of_a_later_choice(panel, scene, series):
+    sequence_series = importlib.import_module("StUNetPerfusionLib.sequenceSeries")
+    panel.parameters.inputNode = sequence_series.sequenceFromSeries(series, scene, "slow")
+    slow = panel.logic.last("open")
+    choose(panel, scene, series)
+    later = panel.opened
+    assert slow.cancelled
+    slow.end(opened(series))
+    assert panel.opened is later
+
+
+def test_scrolling_over_a_result_does_not_ask_for_a_preview(panel, scene, series):
+    choose(panel, scene, series)
+    look_at(panel, 1)
+    panel.dose.onReleased()
+    panel.showResult(applied(scene, panel.parameters.inputNode, 1.0))
+    asked = panel.logic.count("preview")
+    look_at(panel, 2)
+    panel.previewing._soon.fire()
+    assert panel.logic.count("preview") == asked

@@ -88,10 +88,15 @@ def test_results_are_found_again(scene, perfusion):
     half = perfusion.apply(node, 0.5, **FAST)
     full = perfusion.apply(node, 1.0, **FAST)
     perfusion.predict(node, 0.25, **FAST)  # no Apply
-    found = appliedResults(scene, node.GetName())
+    found = appliedResults(scene, node)
     assert [result.cbv for result in found] == [half.cbv, full.cbv]
-    assert found[0].reference is found[1].reference  # both are compared with the full dose
+    assert found[0].reference is not found[1].reference  # each has its own, so that each folder is complete
+    np.testing.assert_array_equal(array(found[0].reference), array(found[1].reference))
     assert found[0].table is half.table
+    other = add_series(scene, name=node.GetName())
+    assert appliedResults(scene, other) == []
+    node.SetName("renamed")
+    assert len(appliedResults(scene, node)) == 2
 
 
 def test_a_failing_comparison_leaves_the_scene_as_it_was(scene, perfusion, monkeypatch):

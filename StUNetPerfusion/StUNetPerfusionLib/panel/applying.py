@@ -17,6 +17,7 @@ from StUNetPerfusionLib.choices import (
 )
 from StUNetPerfusionLib.computations import DoseChoice
 from StUNetPerfusionLib.panel.viewsSection import ShownMaps
+from StUNetPerfusionLib.parameterNode import AifSource, ReferenceSource
 from StUNetPerfusionLib.results import fileDigest, provenance
 from StUNetPerfusionLib.translation import tr as _
 
@@ -53,22 +54,38 @@ def resultWith(panel) -> AppliedResult | None:
     parameters = panel.parameters
     if parameters is None or parameters.inputNode is None:
         return None
-    options = doseOptions(parameters)
-    wanted = {
-        "Dose": f"{options['dose']:g}",
-        "CheckpointSha256": fileDigest(parameters.checkpoint or shipped_checkpoint()),
-    }
+    options, reference = doseOptions(parameters), referenceDoseOptions(parameters)
+    try:
+        digest = fileDigest(parameters.checkpoint or shipped_checkpoint())
+    except OSError:
+        return None  # the checkpoint has gone; the section Model says so
+    wanted = {"Dose": f"{options['dose']:g}", "CheckpointSha256": digest}
     if options["dose"] < 1:
         wanted["Method"] = options["method"]
+    wanted["BrainMask"] = "automatic" if segmentChoice(parameters, "brain") is None else "given"
+    if panel.opened is not None:
+        wanted["DroppedFrames"] = str(panel.opened.droppedFrames)
+        wanted["FrameInterval"] = f"{panel.opened.facts.frameInterval:g}"
+    if parameters.aifSource == AifSource.AUTOMATIC:
+        wanted["Aif"] = "auto"
+    wantedReference = {}
+    if parameters.referenceSource == ReferenceSource.BUILT_IN:
+        wantedReference = {
+            "Computation": "reference",
+            "Dose": f"{reference['dose']:g}",
+            "Baseline": parameters.baseline.value,
+            "LeakageCorrection": str(parameters.leakageCorrection),
+        }
     for result in reversed(_results(panel)):
-        if wanted.items() <= provenance(result.cbv).items():
+        made = wanted.items() <= provenance(result.cbv).items()
+        if made and wantedReference.items() <= provenance(result.reference).items():
             return result
     return None
 
 
-def otherResults(panel, shown: AppliedResult) -> list[AppliedResult]:
+def otherResults(panel, shown: AppliedResult | None = None) -> list[AppliedResult]:
     """All other results of the same series."""
-    return [result for result in _results(panel) if result.cbv is not shown.cbv]
+    return [result for result in _results(panel) if shown is None or result.cbv is not shown.cbv]
 
 
 def mapsOfResult(result: AppliedResult) -> ShownMaps:
@@ -91,4 +108,5 @@ def mapsOfResult(result: AppliedResult) -> ShownMaps:
 
 
 def _results(panel) -> list[AppliedResult]:
-    return appliedResults(slicer.mrmlScene, panel.parameters.inputNode.GetName())
+    node = panel.parameters.inputNode if panel.parameters is not None else None
+    return [] if node is None else appliedResults(slicer.mrmlScene, node)

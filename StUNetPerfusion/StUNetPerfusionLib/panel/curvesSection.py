@@ -22,7 +22,7 @@ _FOLLOW_MS = 30
 _LEGEND_ROOM = 1.45
 
 _VOXEL_COLOR = (0.15, 0.15, 0.15)
-_AIF_COLOR = (0.90, 0.30, 0.25)
+_AIF_COLOR = (0.70, 0.15, 0.75)
 #: Regions whose curves are shown; the vessel's is the artery's, and the brain's tells little.
 _REGIONS = ("tumor", "whiteMatter")
 

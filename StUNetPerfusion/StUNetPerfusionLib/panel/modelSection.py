@@ -42,7 +42,13 @@ class ModelSection:
     @property
     def ready(self) -> bool:
         """Whether a network can run: everything is installed, and the checkpoint can be read."""
-        return self._environment is not None and not self._environment["missing"] and self._described is not None
+        environment = self._environment
+        runs = environment is not None and bool(environment["torch"]) and not self._unusable()
+        return runs and self._described is not None
+
+    def _unusable(self) -> list[str]:
+        """Packages that are not there, or there but cannot be loaded: a half-finished installation looks whole."""
+        return [*self._environment["missing"], *self._environment.get("broken", {})]
 
     def refresh(self) -> None:
         """Show what the parameters hold."""
@@ -82,7 +88,7 @@ class ModelSection:
     def onInstall(self) -> None:
         """Install what is missing, if the user agrees; then look again, in a process of its own."""
         with self._panel.sayingWhatWentWrong():
-            if installWithConsent(self._environment["missing"], self._panel.say):
+            if installWithConsent(self._unusable(), self._panel.say):
                 self._panel.logic.stop()  # the next worker sees what was installed
                 self._ui.environmentLabel.text = _("Installed. Checking whether it runs…")
                 self.lookAtEnvironment()
@@ -96,15 +102,16 @@ class ModelSection:
         if missing:
             names = ", ".join({"torch": "PyTorch"}.get(name, name) for name in missing)
             self._ui.environmentLabel.text = _("To run networks, {names} must be installed first.").format(names=names)
-        elif run.result.get("torch_error"):
-            self._ui.environmentLabel.text = html.escape(run.result["torch_error"])
+        elif run.result.get("broken"):
+            self._ui.environmentLabel.text = html.escape(" ".join(run.result["broken"].values()))
         else:
             self._ui.environmentLabel.text = _("Ready: PyTorch {torch}, Python {python}").format(
                 torch=run.result["torch"], python=run.result["python"]
             )
-        self._ui.installButton.visible = bool(missing)
+        self._ui.installButton.visible = bool(self._unusable())
         self._refreshDevices()
         self._panel.refreshApply()
+        self._panel.onDoseSettled()
 
     def _refreshDevices(self) -> None:
         box = self._ui.deviceComboBox

@@ -13,7 +13,7 @@ import qt
 import slicer
 
 from stunet_perfusion.errors import InputError, StUNetPerfusionError
-from StUNetPerfusionLib.choices import inputOptions, modelOptions, slowChoices
+from StUNetPerfusionLib.choices import doseOptions, inputOptions, modelOptions, slowChoices
 from StUNetPerfusionLib.installing import installForExport
 from StUNetPerfusionLib.layout import SideBySide
 from StUNetPerfusionLib.panel.applying import applyChoice, mapsOfResult, otherResults, resultWith
@@ -54,6 +54,8 @@ class Panel:
         self._aifKey: tuple | None = None
         self._previewKey: tuple | None = None
         self._slices: list[int] = []
+        self._opening = None
+        self._applied: tuple | None = None
         self._choices: tuple | None = None
         self._timer = qt.QTimer()
         self._timer.setInterval(_POLL_MS)
@@ -77,6 +79,8 @@ class Panel:
         self.parameters = parameters
         if parameters is None:
             self.opened = self._openKey = self._segmentation = self._aifKey = self._previewKey = self._choices = None
+            self._applied = None
+            self.run.onCancel()
             self.previewing.forget()
             self.views.forget()
             self.curves.forget()
@@ -131,6 +135,10 @@ class Panel:
             return
         self._openKey = key
         self.opened = None
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+        self.numbers.show(None)
         self.previewing.forget()
         self.views.showSeries(None)
         self.curves.start(None)
@@ -142,11 +150,14 @@ class Panel:
             lambda: self.logic.openInput(node, waitForCompletion=False, **self.inputOptions()), self.input.showError
         )
         if run is not None:
+            self._opening = run
             run.onFinished = self._onOpened
 
     def _onOpened(self, run) -> None:
-        if self.parameters is None or run.state == "cancelled":
+        # Where another series was chosen meanwhile, this one is no longer waited for.
+        if self.parameters is None or run is not self._opening or run.state == "cancelled":
             return
+        self._opening = None
         if run.result is None:
             self.input.showError(run.sentence)
             self.refreshApply()
@@ -159,10 +170,7 @@ class Panel:
         self.views.observeSlices(self._onSliceMoved)
         self.curves.start(opened)
         self._aifKey = self._currentAifKey()
-        result = resultWith(self)
-        if result is not None:
-            self.showResult(result)
-        self.refreshApply()
+        self.views.observeRemovals(slicer.mrmlScene)
         self.onDoseSettled()
 
     def _onSliceMoved(self, sliceNode, event) -> None:
@@ -185,6 +193,8 @@ class Panel:
         if result is not None:
             self.showResult(result)
         else:
+            self.numbers.show(None)
+            self.views.showOthers([mapsOfResult(other) for other in otherResults(self)])
             self.previewing.ask()
         self.refreshApply()
 
@@ -238,19 +248,31 @@ class Panel:
         run = self.start(lambda: applyChoice(self), lambda error: self.say(inPanelWords(error), error=True))
         if run is None:
             return
+        self._applied = self._appliedKey()
         self.run.begin(run)
         run.onFinished = self._onApplied
 
+    def _appliedKey(self) -> tuple | None:
+        """Of what Apply is about: another one once the user has chosen something else."""
+        if self.parameters is None or self.opened is None:
+            return None
+        return self._openKey, tuple(doseOptions(self.parameters).items())
+
     def _onApplied(self, run) -> None:
-        if run.state == "done":
+        if run.state != "done":
+            self.run.end(run.sentence, error=run.state == "failed")
+        elif self._applied is not None and self._applied == self._appliedKey():
             self.run.end(_("Done in {time}.").format(time=duration(run.seconds)), error=False)
             self.showResult(run.result)
         else:
-            self.run.end(run.sentence, error=run.state == "failed")
+            name = run.result.cbv.GetName() if run.result.cbv is not None else ""
+            self.run.end(_("Done: {name} is in the scene.").format(name=name), error=False)
+            self.onDoseSettled()
         self.refreshApply()
 
     def showResult(self, result) -> None:
         """Show the maps and numbers of a result, and offer the other ones for flipping."""
+        self.previewing.leave()
         self.views.showMaps(mapsOfResult(result))
         self.views.showOthers([mapsOfResult(other) for other in otherResults(self, result)])
         self.numbers.show(result.table)

@@ -9,6 +9,7 @@ import slicer
 
 from StUNetPerfusionLib.choices import aifChoice, doseOptions, modelOptions
 from StUNetPerfusionLib.panel.viewsSection import ShownMaps
+from StUNetPerfusionLib.panelWords import inPanelWords
 from StUNetPerfusionLib.previewMaps import DIFFERENCE, PREDICTION, REFERENCE, UNCERTAINTY, PreviewMaps
 from StUNetPerfusionLib.translation import tr as _
 
@@ -78,7 +79,7 @@ class Previewing:
                 **panel.inputOptions(),
             )
 
-        self._run = panel.start(begin, lambda error: panel.run.sayPreview(str(error), error=True))
+        self._run = panel.start(begin, lambda error: panel.run.sayPreview(inPanelWords(error), error=True))
         if self._run is not None:
             self._run.onFinished = self._onFinished
             panel.run.sayPreview(_("computing…"))

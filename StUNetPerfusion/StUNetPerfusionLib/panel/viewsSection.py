@@ -61,6 +61,7 @@ class ViewsSection:
         self._window: tuple[float, float] | None = None
         self._others: list[ShownMaps] = []
         self._beforeFlip: ShownMaps | None = None
+        self._flipping = False
         ui.layoutButton.connect("toggled(bool)", self._onLayoutToggled)
         ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindowMoved)
         ui.flipButton.connect("toggled(bool)", self._onFlipped)
@@ -155,6 +156,8 @@ class ViewsSection:
 
     def showMaps(self, maps: ShownMaps) -> None:
         """Put maps into the views below, with one window for prediction and reference."""
+        if not self._flipping:
+            self._forgetFlip()
         self._shown = maps
         self._stopObserving()
         pair = [node for node in (maps.prediction, maps.reference) if _inScene(node)]
@@ -284,13 +287,24 @@ class ViewsSection:
 
     def _onFlipped(self, flipped: bool) -> None:
         index = self._ui.flipComboBox.currentIndex
-        if flipped and 0 <= index < len(self._others) and _alive(self._others[index]):
-            self._beforeFlip = self._shown
-            self.showMaps(self._others[index])
-        elif not flipped and self._beforeFlip is not None:
-            if _alive(self._beforeFlip):
-                self.showMaps(self._beforeFlip)
-            self._beforeFlip = None
+        self._flipping = True
+        try:
+            if flipped and 0 <= index < len(self._others) and _alive(self._others[index]):
+                self._beforeFlip = self._shown
+                self.showMaps(self._others[index])
+            elif not flipped and self._beforeFlip is not None:
+                if _alive(self._beforeFlip):
+                    self.showMaps(self._beforeFlip)
+                self._beforeFlip = None
+        finally:
+            self._flipping = False
+
+    def _forgetFlip(self) -> None:
+        """Other maps take the place of those that were flipped to."""
+        self._beforeFlip = None
+        wasBlocked = self._ui.flipButton.blockSignals(True)
+        self._ui.flipButton.checked = False
+        self._ui.flipButton.blockSignals(wasBlocked)
 
     # ---- the layout
 
@@ -298,6 +312,21 @@ class ViewsSection:
         """Show our layout, if the panel is what the user looks at."""
         self._ui.layoutButton.checked = True
         self._views.show()
+
+    def observeRemovals(self, scene) -> None:
+        """A volume that is about to go leaves its view empty first.
+
+        Left alone, the view takes any other volume, and being linked hands it to all views, under their labels.
+        """
+        observer = self._panel.observer
+        if not observer.hasObserver(scene, scene.NodeAboutToBeRemovedEvent, self._onNodeAboutToBeRemoved):
+            observer.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self._onNodeAboutToBeRemoved, priority=10.0)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeAboutToBeRemoved(self, scene, event, node) -> None:
+        for name in layout.SLICE_VIEWS:
+            if self._views.volumeId(name) == node.GetID():
+                self._views.setVolume(name, None)
 
     def observeSlices(self, callback: Callable[[Any, str], None]) -> None:
         """Call back whenever another slice is shown."""
