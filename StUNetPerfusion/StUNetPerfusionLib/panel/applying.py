@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import slicer
 
+from stunet_perfusion.errors import InputError
 from stunet_perfusion.resources import shipped_checkpoint
 from StUNetPerfusionLib.applying import AppliedResult, ReferenceChoice, appliedResults
 from StUNetPerfusionLib.choices import (
@@ -16,6 +19,7 @@ from StUNetPerfusionLib.choices import (
     segmentChoice,
 )
 from StUNetPerfusionLib.computations import DoseChoice
+from StUNetPerfusionLib.masks import maskOfSegment
 from StUNetPerfusionLib.panel.viewsSection import ShownMaps
 from StUNetPerfusionLib.parameterNode import AifSource, ReferenceSource
 from StUNetPerfusionLib.results import fileDigest, provenance
@@ -40,13 +44,23 @@ def applyChoice(panel):
         parameters.inputNode,
         reference=reference,
         aif=aifChoice(parameters),
-        regions=otherSegments(parameters),
+        regions=_drawnSegments(panel),
         waitForCompletion=False,
         **{name: region for name, region in named.items() if region is not None},
         **doseOptions(parameters),
         **modelOptions(parameters),
         **panel.inputOptions(),
     )
+
+
+def _drawnSegments(panel) -> dict[str, tuple]:
+    """The segments without a role in which somebody has drawn something within the series."""
+    drawn = {}
+    for name, segment in otherSegments(panel.parameters).items():
+        with suppress(InputError):
+            maskOfSegment(*segment, panel.opened.series.grid)
+            drawn[name] = segment
+    return drawn
 
 
 def resultWith(panel) -> AppliedResult | None:

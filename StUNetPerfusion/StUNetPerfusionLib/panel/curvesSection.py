@@ -107,6 +107,7 @@ class CurvesSection:
             yTitle=_("Signal, % of the baseline"),
         )
         _leaveRoomForTheLegend(chart, curves)
+        _leaveOutOfTheScene(chart)
         if chart.GetID() != self._chartId:
             self._chartId = chart.GetID()
         panel.views.showChart(chart)
@@ -205,6 +206,15 @@ class CurvesSection:
             low = 100 * np.exp(-dose * scale * np.asarray(aif.curve))
             curves.append(Curve(label, aif.times, low, _AIF_COLOR, dashed=True))
         return curves
+
+
+def _leaveOutOfTheScene(chart) -> None:
+    """A scene that was saved would bring the curves again, beside those that are drawn anew."""
+    chart.SetSaveWithScene(False)
+    for n in range(chart.GetNumberOfPlotSeriesNodes()):
+        seriesNode = chart.GetNthPlotSeriesNode(n)
+        seriesNode.SetSaveWithScene(False)
+        seriesNode.GetTableNode().SetSaveWithScene(False)
 
 
 def _leaveRoomForTheLegend(chart, curves: list[Curve]) -> None:

@@ -171,6 +171,7 @@ class ViewsSection:
         self._views.setVolume(layout.REFERENCE_VIEW, maps.reference, maps.referenceLabel)
         for node in pair:
             colors.addLegend(node, maps.quantity)
+            _saveLooksWith(node)
         self._showThird()
         self._observed = [
             (
@@ -226,6 +227,7 @@ class ViewsSection:
         self._views.setVolume(layout.THIRD_VIEW, node, label)
         if node is not None:
             colors.addLegend(node, title)
+            _saveLooksWith(node)
 
     # ---- the window
 
@@ -350,6 +352,12 @@ class ViewsSection:
 def _windowAndLevel(limits: tuple[float, float]) -> tuple[float, float]:
     lowest, highest = limits
     return highest - lowest, (highest + lowest) / 2
+
+
+def _saveLooksWith(node) -> None:
+    """The looks of a volume that is not saved would be left over in the scene."""
+    for n in range(node.GetNumberOfDisplayNodes()):
+        node.GetNthDisplayNode(n).SetSaveWithScene(node.GetSaveWithScene())
 
 
 def _alive(maps: ShownMaps) -> bool:
