@@ -95,8 +95,8 @@ def updateTable(scene, lines: Sequence[RegionStatistics], tableNode=None, title:
     columns = {
         _("Region"): [line.name for line in lines],
         _("Voxels"): [line.voxels for line in lines],
-        _("stU-Net mean"): [line.mean for line in lines],
-        _("stU-Net SD"): [line.sd for line in lines],
+        _("Prediction mean"): [line.mean for line in lines],
+        _("Prediction SD"): [line.sd for line in lines],
         _("Reference mean"): [line.referenceMean for line in lines],
         _("Reference SD"): [line.referenceSd for line in lines],
         _("L1"): [line.l1 for line in lines],

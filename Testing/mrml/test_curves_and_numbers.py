@@ -126,11 +126,11 @@ def test_the_table_holds_the_numbers_of_numpy(scene, perfusion, pair):
     for name, region in (("Brain", "brain"), ("Tumor", "tumor"), ("Normal white matter", "white matter")):
         inside = values[regions()[region]].astype(float)
         assert int(rows[name]["Voxels"]) == inside.size
-        assert float(rows[name]["stU-Net mean"]) == pytest.approx(inside.mean(), rel=1e-3)
-        assert float(rows[name]["stU-Net SD"]) == pytest.approx(inside.std(), rel=1e-3)
+        assert float(rows[name]["Prediction mean"]) == pytest.approx(inside.mean(), rel=1e-3)
+        assert float(rows[name]["Prediction SD"]) == pytest.approx(inside.std(), rel=1e-3)
         assert float(rows[name]["Reference mean"]) == pytest.approx(inside.mean() + 0.5, rel=1e-3)
     ratio = values[regions()["tumor"]].mean() / values[regions()["white matter"]].mean()
-    assert float(rows["Tumor / white matter"]["stU-Net mean"]) == pytest.approx(ratio, rel=1e-3)
+    assert float(rows["Tumor / white matter"]["Prediction mean"]) == pytest.approx(ratio, rel=1e-3)
     # An offset vanishes when both maps are standardized: they agree perfectly there.
     for name in ("Brain", "Tumor"):
         assert float(rows[name]["L1"]) == pytest.approx(0, abs=1e-5)
@@ -156,8 +156,8 @@ def test_csv_survives_commas_and_quotes(scene):
     table = updateTable(scene, [RegionStatistics('tumor, "left"', 3, 1.23456789, 0.5)])
     (row,) = rows_of(table)
     assert row["Region"] == 'tumor, "left"'
-    assert (row["stU-Net mean"], row["Reference mean"]) == ("1.235", "")
-    assert asCsv(table).splitlines()[0].startswith("Region,Voxels,stU-Net mean")
+    assert (row["Prediction mean"], row["Reference mean"]) == ("1.235", "")
+    assert asCsv(table).splitlines()[0].startswith("Region,Voxels,Prediction mean")
 
 
 def test_a_ratio_to_nothing_is_left_out():
