@@ -24,7 +24,7 @@ from stunet_perfusion.checkpoint_document import (
     read_info,
 )
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.networks import build_network
+from stunet_perfusion.networks import build_network, check_maps
 from stunet_perfusion.staged import staged_output
 
 __all__ = ["DOCUMENT", "FORMAT_VERSION", "Checkpoint", "CheckpointInfo", "NetworkInput", "load", "read_info", "save"]
@@ -75,6 +75,7 @@ def load(path: str | Path) -> Checkpoint:
     with naming_file(path):
         network = build_network(info.network, info.arguments)
         network.check_strip(info.input.frames, info.strip.rows, info.input.size)
+        check_maps(network, info.input.quantity)
     try:
         with safe_open(path, framework="pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)

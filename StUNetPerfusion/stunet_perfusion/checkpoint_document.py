@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.network_quantities import INPUT_QUANTITIES, SIGNAL, TARGETS, Z_SCORE
+from stunet_perfusion.network_quantities import BOXES, INPUT_QUANTITIES, SIGNAL, TARGETS, TIGHT, Z_SCORE
 from stunet_perfusion.strip_rule import StripRule
 
 #: Raised when a newer program writes something that this one would misread.
@@ -40,13 +40,15 @@ class NetworkInput:
     """What the network expects of a slice.
 
     :param frames: frames around the bolus
-    :param size: rows and columns that the box around the brain is resampled to
+    :param size: rows and columns of the box around the brain
     :param quantity: what is made of the signal, one of `INPUT_QUANTITIES`
+    :param box: how the box is laid, one of `BOXES`; files that do not tell are older than the choice
     """
 
     frames: int = 64
     size: int = 256
     quantity: str = SIGNAL
+    box: str = TIGHT
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,8 @@ def _parse(path: Path, document: dict[str, Any]) -> CheckpointInfo:
     way_out = "update StUNetPerfusion, or use another checkpoint"
     if info.input.quantity not in INPUT_QUANTITIES.values():
         raise InputError(path, f"needs another input ('{info.input.quantity}')", way_out)
+    if info.input.box not in BOXES.values():
+        raise InputError(path, f"needs another box around the brain ('{info.input.box}')", way_out)
     if info.target not in TARGETS.values():
         raise InputError(path, f"predicts something else ('{info.target}')", way_out)
     return info

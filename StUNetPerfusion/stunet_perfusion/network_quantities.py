@@ -11,12 +11,30 @@ SIGNAL = "signal: z-score of the brain in the first five steady frames"
 #: Blind to dose, TE and frame interval: each curve sums up to the voxel's share of blood over the first pass.
 LOG_RATIO = "-ln(S/S0) with a mean baseline, over the brain's mean area of the first pass"
 
+#: The same curves, followed by two maps that say at once what the network would have to gather from them: the closed
+#: form, which is the map before its noise is taken away, and the baseline, in which tissues and their edges hardly have
+#: noise.
+CURVES_AND_MAPS = LOG_RATIO + "; then as maps the closed form of the first pass, and the baseline over the brain's SD"
+
+#: How many maps follow the frames.
+MAPS = {CURVES_AND_MAPS: 2}
+
 #: The paper's output.
 Z_SCORE = "CBV: z-score over the brain"
 
 #: What the network says is added to the closed form of the same series.
 CORRECTION = "CBV: correction to the closed form of the first pass, in halves of the brain's mean"
 
+#: The paper's square: as tight around the brain as it can be, whatever that does to the pixels.
+TIGHT = "tight around the brain"
+
+#: The pixels of the series as they are, where the brain fits: neither its noise nor its edges are resampled.
+PIXELS = "pixels of the series where the brain fits, else tight around the brain"
+
+#: The map itself, in the unit that the closed form gives, which noise does not blow up as it does a standard deviation.
+BLOOD_VOLUME = "CBV: in halves of the brain's mean, from that mean on"
+
 #: By the names that options and settings use.
-INPUT_QUANTITIES = {"signal": SIGNAL, "log-ratio": LOG_RATIO}
-TARGETS = {"z-score": Z_SCORE, "correction": CORRECTION}
+INPUT_QUANTITIES = {"signal": SIGNAL, "log-ratio": LOG_RATIO, "curves-and-maps": CURVES_AND_MAPS}
+TARGETS = {"z-score": Z_SCORE, "blood-volume": BLOOD_VOLUME, "correction": CORRECTION}
+BOXES = {"tight": TIGHT, "pixels": PIXELS}

@@ -12,7 +12,8 @@ from stunet_perfusion.aif import ArterialInput, automatic_aif
 from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.devices import naming_exhausted_memory
 from stunet_perfusion.dose import Method, simulate_dose
-from stunet_perfusion.network_quantities import CORRECTION
+from stunet_perfusion.network_quantities import CORRECTION, Z_SCORE
+from stunet_perfusion.networks import CbvNetwork
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.layout import use_channels_last
 from stunet_perfusion.preparation import PreparedSeries, prepare
@@ -22,6 +23,7 @@ from stunet_perfusion.series import DscSeries
 from stunet_perfusion.standardize import (
     CLIP,
     CbvScale,
+    SquareBox,
     Standardization,
     cbv_scale,
     closed_form_scale,
@@ -40,8 +42,9 @@ class CbvMap:
 
     :param cbv: (Z, Y, X) float32, relative CBV with a true zero, in the unit of the closed form it was scaled by
     :param standardized: (Z, Y, X) float32, z-scores in [-5, 5]: mean 0 and SD 1 over the brain, as the paper's maps
-    :param uncertainty: (Z, Y, X) float32, spread over the strips that cover a pixel, in the unit of `cbv`. It tells
-        where the network contradicts itself; it is not a confidence interval.
+    :param uncertainty: (Z, Y, X) float32, in the unit of `cbv`: the standard deviation that a network which was taught
+        to expects its error to have; of any other, the spread over the strips that cover a pixel, which tells where
+        the network contradicts itself and is no confidence interval
     :param scale: how z-scores become blood volume
     :param network_scale: mean and SD over the brain of what the network itself said. Far from 0 and 1, the network
         was unsure how strong the bolus is.
@@ -98,7 +101,7 @@ def plan_for(prepared: PreparedSeries, info: CheckpointInfo) -> Standardization:
     :raises InputError: as `plan_standardization`
     """
     expected = info.input
-    return plan_standardization(prepared, expected.frames, expected.size, expected.quantity, info.target)
+    return plan_standardization(prepared, expected.frames, expected.size, expected.quantity, info.target, expected.box)
 
 
 def add_closed_form(
@@ -114,7 +117,28 @@ def add_closed_form(
     """
     if info.target != CORRECTION:
         return average
-    return StripAverage(average.mean + closed_form_slice(plan, signal), average.spread)
+    return replace(average, mean=average.mean + closed_form_slice(plan, signal))
+
+
+def empty_average(shape: tuple[int, int, int], network: CbvNetwork) -> StripAverage:
+    """A volume to be filled by `put_slice`: 0 everywhere.
+
+    :param shape: of the series, (Z, Y, X)
+    :param network: which may say how large its error is, or not
+    """
+    error = np.zeros(shape, np.float32) if getattr(network, "says_error", False) else None
+    return StripAverage(np.zeros(shape, np.float32), np.zeros(shape, np.float32), error)
+
+
+def put_slice(volume: StripAverage, place: int, average: StripAverage, box: SquareBox) -> None:
+    """Put a slice into a volume, from the box to the grid of the series."""
+    for whole, values in (
+        (volume.mean, average.mean),
+        (volume.spread, average.spread),
+        (volume.error, average.error),
+    ):
+        if whole is not None and values is not None:
+            whole[place] = out_of_box(box, values, whole.shape[1:])
 
 
 def predict_standardized(
@@ -134,7 +158,7 @@ def predict_standardized(
     :param stride: rows from one strip to the next; 1 is the paper's
     :param batch: strips at a time
     :param device: `cpu`, `cuda:0`, `mps`, as torch names it
-    :returns: mean and spread, both (Z, Y, X) float32, 0 outside the box around the brain
+    :returns: mean, spread and, where the network says it, error, (Z, Y, X) float32, 0 outside the box around the brain
     :raises InputError: strips that do not fit, or a device without enough memory
     """
     info = checkpoint.info
@@ -142,7 +166,7 @@ def predict_standardized(
     with naming_exhausted_memory(device):
         network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
     shape = prepared.brain.shape
-    mean, spread = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    volume = empty_average(shape, network)
     with_brain = np.flatnonzero(prepared.brain.any(axis=(1, 2)))
     for done, z in enumerate(with_brain):
         progress(done / len(with_brain), f"Predicting slice {z + 1} of {shape[0]}")
@@ -152,20 +176,19 @@ def predict_standardized(
                 network, frames, info.strip, stride, batch=batch, device=device, check_cancelled=check_cancelled
             )
         average = add_closed_form(average, info, plan, prepared.series.signal[:, z])
-        mean[z] = out_of_box(plan.box, average.mean, shape[1:])
-        spread[z] = out_of_box(plan.box, average.spread, shape[1:])
+        put_slice(volume, z, average, plan.box)
     progress(1.0, "Predicted")
-    return StripAverage(mean, spread)
+    return volume
 
 
 def known_scale(info: CheckpointInfo, closed_form: np.ndarray, brain: np.ndarray) -> CbvScale | None:
-    """The blood volume that a network's own numbers stand for, where its target tells: a correction has the closed
-    form's unit and zero. Of z-scores it is not known.
+    """The blood volume that a network's own numbers stand for, where its target tells: blood volume and corrections
+    have the closed form's unit and zero. Of z-scores it is not known.
 
     :param closed_form: (Z, Y, X) CBV of the first pass of the whole series, any unit
     :param brain: (Z, Y, X) bool
     """
-    return closed_form_scale(closed_form, brain) if info.target == CORRECTION else None
+    return None if info.target == Z_SCORE else closed_form_scale(closed_form, brain)
 
 
 def to_blood_volume(
@@ -203,11 +226,12 @@ def map_at_scale(brain: np.ndarray, predicted: StripAverage, network_scale: CbvS
     :param scale: from z-scores to blood volume
     """
     z_scores = _z_scores(predicted, network_scale)
+    uncertainty = (predicted.uncertainty * (scale.sd / network_scale.sd)).astype(np.float32)
     nothing = np.float32(0)
     return CbvMap(
         cbv=np.where(brain, scale.to_blood_volume(z_scores), nothing),
         standardized=np.where(brain, np.clip(z_scores, -CLIP, CLIP).astype(np.float32), nothing),
-        uncertainty=np.where(brain, (predicted.spread * (scale.sd / network_scale.sd)).astype(np.float32), nothing),
+        uncertainty=np.where(brain, uncertainty, nothing),
         scale=scale,
         network_scale=network_scale,
     )

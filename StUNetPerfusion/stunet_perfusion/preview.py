@@ -21,9 +21,9 @@ from stunet_perfusion.devices import naming_exhausted_memory
 from stunet_perfusion.dose import Method, simulate_slice
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.first_pass import first_pass_at_dose
-from stunet_perfusion.network_quantities import CORRECTION
+from stunet_perfusion.network_quantities import Z_SCORE
 from stunet_perfusion.networks import CbvNetwork
-from stunet_perfusion.predict import CbvMap, add_closed_form, map_at_scale, to_blood_volume
+from stunet_perfusion.predict import CbvMap, add_closed_form, empty_average, map_at_scale, put_slice, to_blood_volume
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.progress import CheckCancelled, never_cancelled
 from stunet_perfusion.reference import first_pass_cbv
@@ -33,7 +33,6 @@ from stunet_perfusion.standardize import (
     CbvScale,
     Standardization,
     cbv_scale,
-    out_of_box,
     standardize_slice,
 )
 from stunet_perfusion.strips import StripAverage, predict_slice_progressively
@@ -147,21 +146,20 @@ def preview_slices(
         )
     shape = lowered.brain.shape
     for stage in ("first", "exact"):
-        mean, spread = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        volume = empty_average(shape, network)
         for place, rounds in averages.items():
             with naming_exhausted_memory(device, batch):
                 average = next(rounds)
             average = add_closed_form(average, info, plan, lowered.series.signal[:, place])
-            mean[place] = out_of_box(plan.box, average.mean, shape[1:])
-            spread[place] = out_of_box(plan.box, average.spread, shape[1:])
-        yield PreviewRound(stage, _blood_volume(lowered, StripAverage(mean, spread), closed_form, said), closed_form)
+            put_slice(volume, place, average, plan.box)
+        yield PreviewRound(stage, _blood_volume(lowered, volume, closed_form, said), closed_form)
 
 
 def _known_scale(
     info: CheckpointInfo, plan: Standardization, aif_curve: np.ndarray, echo_time: float | None
 ) -> CbvScale | None:
     """`known_scale` from the mean of the whole brain, of which a preview has only some slices."""
-    if info.target != CORRECTION:
+    if info.target == Z_SCORE:
         return None
     # The area of the tissue's curves is TE * delta R2*, the artery's as the series knows its TE.
     te = UNKNOWN_ECHO_TIME if echo_time is None else echo_time

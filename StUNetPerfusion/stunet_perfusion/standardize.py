@@ -13,9 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stunet_perfusion.concentration import baseline_signal
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.first_pass import FirstPass, find_first_pass, log_ratio, relative_blood_volume, trimmed_mean
-from stunet_perfusion.network_quantities import CORRECTION, LOG_RATIO, SIGNAL, Z_SCORE
+from stunet_perfusion.network_quantities import (
+    CURVES_AND_MAPS,
+    PIXELS,
+    SIGNAL,
+    TIGHT,
+    Z_SCORE,
+)
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.series import Grid
 
@@ -38,6 +45,10 @@ LOG_RATIO_GAIN, LOG_RATIO_CLIP = 8.0, 10.0
 #: The standard deviation of blood volume over a brain is about half of its mean, so that in this unit the closed form
 #: is nearly a z-score; but the mean is not blown up by noise as the standard deviation is at a low dose.
 CLOSED_FORM_UNIT = 0.5
+
+#: A brain that fills less of the box than this is enlarged to fill it: its structures would be far smaller than those
+#: that a network knows.
+SMALLEST_BRAIN_IN_BOX = 0.6
 
 #: Noise of the closed form may well be outside of what z-scores are cut to. It is cut where it is beyond use.
 CLOSED_FORM_CLIP = 10.0
@@ -81,7 +92,7 @@ class Standardization:
     @property
     def clip(self) -> float:
         """The largest absolute value of the network's input."""
-        return LOG_RATIO_CLIP if self.quantity == LOG_RATIO else CLIP
+        return CLIP if self.quantity == SIGNAL else LOG_RATIO_CLIP
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,12 @@ class CbvScale:
 
 
 def plan_standardization(
-    prepared: PreparedSeries, frames: int = 64, size: int = 256, quantity: str = SIGNAL, target: str = Z_SCORE
+    prepared: PreparedSeries,
+    frames: int = 64,
+    size: int = 256,
+    quantity: str = SIGNAL,
+    target: str = Z_SCORE,
+    box: str = TIGHT,
 ) -> Standardization:
     """Look at a series once and fix how it is standardized.
 
@@ -109,19 +125,20 @@ def plan_standardization(
     :param size: rows and columns of the network's input
     :param quantity: what the network is given
     :param target: what the network says
+    :param box: how the square around the brain is laid, one of `network_quantities`
     :raises InputError: the brain's signal does not vary, so that it has no z-score, or as `find_first_pass`
     """
     mean, sd = _signal_statistics(prepared)
     if not sd > 0:
         raise InputError(prepared.series.name, "has the same signal everywhere in the brain", "check the brain mask")
     return Standardization(
-        box=square_box(prepared.brain, prepared.series.grid.spacing, size),
+        box=square_box(prepared.brain, prepared.series.grid.spacing, size, box),
         window=frame_window(prepared.series.frames, prepared.bolus.arrival, frames),
         signal_mean=mean,
         signal_sd=sd,
         grid=prepared.series.grid,
         quantity=quantity,
-        first_pass=find_first_pass(prepared) if quantity == LOG_RATIO or target == CORRECTION else None,
+        first_pass=find_first_pass(prepared) if quantity != SIGNAL or target != Z_SCORE else None,
     )
 
 
@@ -135,11 +152,13 @@ def _signal_statistics(prepared: PreparedSeries) -> tuple[float, float]:
     return mean, float(np.sqrt(max(squares / count - mean**2, 0.0)))
 
 
-def square_box(brain: np.ndarray, spacing: np.ndarray, size: int = 256) -> SquareBox:
+def square_box(brain: np.ndarray, spacing: np.ndarray, size: int = 256, kind: str = TIGHT) -> SquareBox:
     """The square (in millimeters) that tightly fits the brain over all slices, centered on it.
 
     :param brain: (Z, Y, X) bool
     :param spacing: (3,) voxel size along columns, rows, slices, mm
+    :param kind: of whole `PIXELS`, the box is as large as it is asked for and its pixels are those of the series, where
+        these are square, and the brain neither larger than the box nor much smaller; else it is `TIGHT`
     """
     edges = []
     for axis, voxel in ((1, spacing[1]), (2, spacing[0])):
@@ -147,12 +166,22 @@ def square_box(brain: np.ndarray, spacing: np.ndarray, size: int = 256) -> Squar
         edges.append((touched[0] - 0.5, touched[-1] + 0.5, float(voxel)))
     side = max((stop - start) * voxel for start, stop, voxel in edges)
     row, column = (_widened(start, stop, side / voxel) for start, stop, voxel in edges)
+    pixels = row[1] - row[0]
+    square = np.isclose(pixels, column[1] - column[0], rtol=1e-3)
+    if kind == PIXELS and square and SMALLEST_BRAIN_IN_BOX * size <= pixels <= size:
+        row, column = (_whole_pixels(*edge, size) for edge in (row, column))
     return SquareBox(row, column, size)
 
 
 def _widened(start: float, stop: float, length: float) -> tuple[float, float]:
     center = (start + stop) / 2
     return center - length / 2, center + length / 2
+
+
+def _whole_pixels(start: float, stop: float, size: int) -> tuple[float, float]:
+    """`size` whole pixels with the same center, to within half a pixel."""
+    first = round((start + stop - size + 1) / 2)
+    return first - 0.5, first - 0.5 + size
 
 
 def frame_window(frames: int, arrival: int, wanted: int = 64) -> np.ndarray:
@@ -170,11 +199,15 @@ def standardize_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
     """The network's input for one slice.
 
     :param signal: (T, Y, X) of the prepared series, every frame of it
-    :returns: (64, 256, 256) float32, z-scores in [-5, 5], or curves of -ln(S/S0) in [-10, 10]
+    :returns: (64, 256, 256) float32, z-scores in [-5, 5], or curves of -ln(S/S0) in [-10, 10], which maps may follow
     """
-    if plan.quantity == LOG_RATIO:
+    if plan.quantity != SIGNAL:
         curves = log_ratio(signal, plan.window, plan.first_pass)
         curves *= np.float32(LOG_RATIO_GAIN)
+        if plan.quantity == CURVES_AND_MAPS:
+            blood = relative_blood_volume(signal, plan.first_pass) / np.float32(CLOSED_FORM_UNIT)
+            baseline = baseline_signal(signal, plan.first_pass.baseline_frames) / np.float32(plan.signal_sd)
+            curves = np.concatenate([curves, blood[None], baseline[None]])
         return into_box(plan.box, np.clip(curves, -LOG_RATIO_CLIP, LOG_RATIO_CLIP, out=curves))
     resampled = into_box(plan.box, signal[plan.window])
     resampled -= plan.signal_mean

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from stunet_perfusion.networks import build_network
+from stunet_perfusion.networks import build_network, maps_of
 from stunet_perfusion.strips import (
     StripRule,
     context,
@@ -24,6 +24,10 @@ ARGUMENTS = {
     "one convolution a level": ("stunet", {"widths": (3, 2, 4, 3)}),
     "two convolutions a level": ("stunet", {"widths": (3, 2, 3, 4), "convolutions": 2}),
     "three convolutions a level": ("stunet", {"widths": (2, 3, 3, 2), "convolutions": 3}),
+    "means, maps and an error": (
+        "stunet",
+        {"widths": (3, 2, 3, 4), "skip": "mean-and-maximum", "error": True, "maps": 2},
+    ),
     "two reductions": ("stunet", {"widths": (2, 3, 4)}),
     "hess": ("hess", {"sequence_widths": (2, 3, 4, 4)}),
     "ulas": ("ulas", {"frames": 64, "width": 4}),
@@ -46,8 +50,8 @@ def lively_network(name, arguments, seed=0):
     return network.eval()
 
 
-def slice_of(rows, columns, seed=0):
-    return np.random.default_rng(seed).normal(size=(64, rows, columns)).astype(np.float32)
+def slice_of(rows, columns, seed=0, maps=0):
+    return np.random.default_rng(seed).normal(size=(64 + maps, rows, columns)).astype(np.float32)
 
 
 def assert_equal_to_the_plain_loop(network, frames, rule, stride, batch=8):
@@ -57,6 +61,10 @@ def assert_equal_to_the_plain_loop(network, frames, rule, stride, batch=8):
     assert np.abs(fast.mean - plain.mean).max() <= allowed
     assert np.abs(fast.spread - plain.spread).max() <= allowed
     assert fast.mean.dtype == fast.spread.dtype == np.float32
+    assert (fast.error is None) == (plain.error is None)
+    if plain.error is not None:
+        assert plain.error.std() > 100 * TOLERANCE * plain.error.mean()
+        np.testing.assert_allclose(fast.error, plain.error, rtol=10 * TOLERANCE)
     return plain
 
 
@@ -76,7 +84,7 @@ def assert_equal_to_the_plain_loop(network, frames, rule, stride, batch=8):
 def test_the_fast_average_is_that_of_the_plain_loop(kind, padding, strip_steps, more_rows, stride, columns, batch):
     network = lively_network(*ARGUMENTS[kind])
     strip_rows = 8 * strip_steps
-    frames = slice_of(strip_rows + more_rows, columns, seed=more_rows)
+    frames = slice_of(strip_rows + more_rows, columns, seed=more_rows, maps=maps_of(network))
     assert_equal_to_the_plain_loop(network, frames, StripRule(strip_rows, padding), min(stride, strip_rows), batch)
 
 

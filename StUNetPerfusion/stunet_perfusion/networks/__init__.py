@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.network_quantities import MAPS
 from stunet_perfusion.networks.hess import Hess
 from stunet_perfusion.networks.stunet import StUNet
 from stunet_perfusion.networks.ulas import Ulas
@@ -26,6 +27,22 @@ class CbvNetwork(Protocol):
     def __call__(self, strips: torch.Tensor) -> torch.Tensor: ...
 
     def check_strip(self, frames: int, rows: int, columns: int) -> None: ...
+
+
+def maps_of(network: CbvNetwork) -> int:
+    """How many maps follow the frames in what a network is given."""
+    return getattr(network, "maps", 0)
+
+
+def check_maps(network: CbvNetwork, quantity: str) -> None:
+    """Refuse a network that is given other maps than it takes.
+
+    :param quantity: what it is given, see `network_quantities`
+    :raises InputError: more or fewer maps
+    """
+    given, taken = MAPS.get(quantity, 0), maps_of(network)
+    if given != taken:
+        raise InputError("network", f"takes {taken} maps and is given {given}", f"build it with maps={given}")
 
 
 def build_network(name: str, arguments: dict[str, Any]) -> StUNet | Hess | Ulas:

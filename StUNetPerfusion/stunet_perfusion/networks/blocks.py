@@ -30,6 +30,11 @@ def maximum_over_time(features: torch.Tensor) -> torch.Tensor:
     return features.max(dim=2).values
 
 
+def mean_and_maximum_over_time(features: torch.Tensor) -> torch.Tensor:
+    """(N, C, T, Y, X) -> (N, 2 C, Y, X): the mean over time, which an area under a curve is, before the maximum."""
+    return torch.cat([features.mean(dim=2), maximum_over_time(features)], dim=1)
+
+
 def check_multiple(what: str, number: int, step: int, network: str) -> None:
     """Refuse a strip that the network's reductions do not divide.
 

@@ -7,13 +7,22 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from stunet_perfusion.networks.blocks import Convolution, check_multiple, maximum_over_time
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.networks.blocks import (
+    Convolution,
+    check_multiple,
+    maximum_over_time,
+    mean_and_maximum_over_time,
+)
 
 #: The paper's kernels, written (time, rows, columns). A reduction's stride is its kernel.
 ENCODER_KERNEL = (7, 3, 3)
 REDUCTION = (4, 2, 2)
 DECODER_KERNEL = 5
 EXPANSION = 2
+
+#: What a skip connection makes of time.
+SKIPS = {"maximum": maximum_over_time, "mean-and-maximum": mean_and_maximum_over_time}
 
 
 class StUNet(nn.Module):
@@ -24,15 +33,32 @@ class StUNet(nn.Module):
 
     :param widths: channels of the levels, finest first; the paper leaves them open
     :param convolutions: convolutions a level, in the encoder and in the decoder
+    :param skip: what skip connections make of time: the paper's `maximum`, or `mean-and-maximum`. Blood volume is an
+        area under a curve, which a maximum does not know.
+    :param error: also say how large the error of each pixel is
+    :param maps: that follow the frames of a strip, and stand beside every frame of it as channels
+    :raises InputError: an unknown skip
     """
 
-    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128), convolutions: int = 1) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int] = (16, 32, 64, 128),
+        convolutions: int = 1,
+        skip: str = "maximum",
+        error: bool = False,
+        maps: int = 0,
+    ) -> None:
         super().__init__()
+        if skip not in SKIPS:
+            raise InputError("stU-Net", f"'{skip}' is no kind of skip", f"use {' or '.join(SKIPS)}")
         self.widths = tuple(widths)
         self.convolutions = convolutions
+        self.skip = skip
+        self.says_error = error
+        self.maps = maps
         finer_to_coarser = list(zip(self.widths, self.widths[1:], strict=False))
 
-        self.encoder = nn.ModuleList([self._encoder_level(1, self.widths[0])])
+        self.encoder = nn.ModuleList([self._encoder_level(1 + maps, self.widths[0])])
         self.encoder.extend(self._encoder_level(width, width) for width in self.widths[1:])
         self.reductions = nn.ModuleList(
             Convolution(nn.Conv3d, finer, coarser, REDUCTION, stride=REDUCTION) for finer, coarser in finer_to_coarser
@@ -41,17 +67,19 @@ class StUNet(nn.Module):
             Convolution(nn.ConvTranspose2d, coarser, finer, EXPANSION, stride=EXPANSION)
             for finer, coarser in finer_to_coarser
         )
-        self.decoder = nn.ModuleList(self._decoder_level(2 * finer, finer) for finer, _ in finer_to_coarser)
-        self.head = nn.Conv2d(self.widths[0], 1, 1)
+        joined = 3 if skip == "mean-and-maximum" else 2
+        self.decoder = nn.ModuleList(self._decoder_level(joined * finer, finer) for finer, _ in finer_to_coarser)
+        self.head = nn.Conv2d(self.widths[0], 2 if error else 1, 1)
 
     def forward(self, strips: torch.Tensor) -> torch.Tensor:
-        """:param strips: (N, T, Y, X) standardized signal
-        :returns: (N, Y, X) standardized CBV
+        """:param strips: (N, T, Y, X) standardized signal; with maps (N, T + maps, Y, X)
+        :returns: (N, Y, X) standardized CBV; of a network that says its error, (N, 2, Y, X): CBV and the logarithm of
+            the error's standard deviation
         """
-        features = self.encoder[0](strips.unsqueeze(1))
+        features = self.encoder[0](with_maps(strips, self.maps))
         skips = []
         for reduction, level in zip(self.reductions, self.encoder[1:], strict=True):
-            skips.append(maximum_over_time(features))
+            skips.append(SKIPS[self.skip](features))
             features = level(reduction(features))
         features = maximum_over_time(features)
         for expansion, level, skip in reversed(list(zip(self.expansions, self.decoder, skips, strict=True))):
@@ -99,6 +127,15 @@ class StUNet(nn.Module):
                 for first in _first_of(self.convolutions)
             )
         )
+
+
+def with_maps(strips: torch.Tensor, maps: int) -> torch.Tensor:
+    """Put the maps that follow the frames beside every frame: (N, T + maps, Y, X) -> (N, 1 + maps, T, Y, X)."""
+    frames = strips.shape[1] - maps
+    signal = strips[:, :frames].unsqueeze(1)
+    if not maps:
+        return signal
+    return torch.cat([signal, strips[:, frames:].unsqueeze(2).expand(-1, -1, frames, -1, -1)], dim=1)
 
 
 def _first_of(count: int) -> list[bool]:

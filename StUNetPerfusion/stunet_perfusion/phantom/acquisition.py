@@ -140,6 +140,10 @@ def random_protocol(generator: np.random.Generator) -> Protocol:
         mirrored=bool(generator.random() < 0.5),
         shading=generator.uniform(0.03, 0.2),
         drift=generator.uniform(-0.01, 0.01),
+        # Reconstruction filters and regridding correlate neighbors in about half of the series.
+        noise_blur=generator.uniform(0.15, 0.4) if generator.random() < 0.5 else 0.0,
+        noise_center=generator.uniform(0.0, 0.2),
+        physiological_noise=generator.uniform(0.0, 0.003),
     )
 
 

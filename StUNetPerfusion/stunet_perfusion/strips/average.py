@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from stunet_perfusion.networks import CbvNetwork
+from stunet_perfusion.networks import CbvNetwork, maps_of
 from stunet_perfusion.networks.stunet import StUNet
 from stunet_perfusion.progress import CheckCancelled, never_cancelled
 from stunet_perfusion.strips.context import average_with_context
@@ -36,16 +36,16 @@ def predict_slice(
     How they are made is not the caller's concern: they equal those of `predict_slice_plainly` up to rounding.
 
     :param network: in evaluation mode, on `device`
-    :param frames: (T, Y, X) float32, standardized signal
+    :param frames: (T, Y, X) float32, standardized signal; of a network that is given maps, these follow the frames
     :param stride: rows from one strip to the next; 1 is the paper's
     :param batch: strips that are predicted together; it changes memory and speed only
     :raises InputError: strips that the network or the slice does not take
     """
-    network.check_strip(frames.shape[0], rule.rows, frames.shape[2])
+    network.check_strip(frames.shape[0] - maps_of(network), rule.rows, frames.shape[2])
     starts = strip_starts(frames.shape[1], rule.rows, stride)
     if isinstance(network, StUNet):
         with torch.inference_mode():
-            stages = stages_of(network, frames.shape[0])
+            stages = stages_of(network, frames.shape[0] - network.maps)
             signal = torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(device)
             if rule.padding == "context":
                 return average_with_context(stages, signal, starts, rule.rows, check_cancelled)

@@ -36,7 +36,7 @@ def average_with_context(
 ) -> StripAverage:
     """Mean and spread over strips with context.
 
-    :param frames: (T, Y, X) standardized signal
+    :param frames: (T, Y, X) standardized signal, and what maps follow it
     :param starts: the first row of every strip
     """
     step = REDUCTION[1] ** stages.levels
@@ -49,12 +49,14 @@ def average_with_context(
     for start in starts:
         covering[phases.index(start % step), start : start + strip_rows] += 1
     weights = (covering / covering.sum(axis=0))[:, :, None]
-    by_row = np.zeros((len(phases), *frames.shape[1:]))
+    by_row = np.zeros((len(phases), stages.outputs, *frames.shape[1:]))
     for values, phase in zip(by_row, phases, strict=True):
-        values[phase:] = predictions[phase][: slice_rows - phase].cpu().numpy()
-    mean = (weights * by_row).sum(axis=0)
-    variance = (weights * (by_row - mean) ** 2).sum(axis=0)
-    return StripAverage(mean.astype(np.float32), np.sqrt(variance).astype(np.float32))
+        values[:, phase:] = predictions[phase][..., : slice_rows - phase, :].cpu().numpy()
+    maps, log_errors = by_row[:, 0], by_row[:, 1:]
+    mean = (weights * maps).sum(axis=0)
+    variance = (weights * (maps - mean) ** 2).sum(axis=0)
+    log_error = (weights * log_errors[:, 0]).sum(axis=0) if log_errors.size else None
+    return StripAverage.of(mean, variance, log_error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ def _encode(
     stages: StUNetStages, frames: torch.Tensor, phases: Sequence[int], check_cancelled: CheckCancelled
 ) -> tuple[_Level, list[_Level]]:
     """The encoder: features of the coarsest level at every phase, and the skips of the finer ones."""
-    signal = frames.permute(1, 0, 2)[None, ..., None]
+    signal = stages.features_of(frames)
     # Rows `first` to `stop` - 1 differ from what zero rows give; one more on either side stands for all that follow.
     first, stop = 0, signal.shape[1]
     level_input = _Level([0], Rows(functional.pad(signal, (0, 0, 0, 0, 0, 0, 1, 1)), -1))
@@ -119,7 +121,7 @@ def _encode_level(
         below = max(min(2 * end + furthest_parity, limits[1]), above + 1)
         features = Rows(stages.encode(level, level_input.rows.take(above - halo, below + halo)), above)
         first, stop = max(2 * start, limits[0]), min(2 * end, limits[1])
-        without_time = features.take(first, stop).amax(dim=2)
+        without_time = stages.without_time(level, features.take(first, stop))
         if skip is None:
             skip = _empty_rows(without_time, len(level_input.phases), limits)
         skip.values[:, first - limits[0] : stop - limits[0]] = without_time

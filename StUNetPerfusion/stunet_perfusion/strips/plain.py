@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from stunet_perfusion.networks import CbvNetwork
+from stunet_perfusion.networks import CbvNetwork, maps_of
 from stunet_perfusion.progress import CheckCancelled, never_cancelled
 from stunet_perfusion.strips.rule import StripAverage, StripRule, StripSums, cut_strip, strip_starts
 
@@ -33,7 +33,7 @@ def predict_slice_plainly(
     :raises InputError: strips that the network or the slice does not take
     """
     slice_rows, columns = frames.shape[1:]
-    network.check_strip(frames.shape[0], rule.rows, columns)
+    network.check_strip(frames.shape[0] - maps_of(network), rule.rows, columns)
     margin = network.row_reach if rule.padding == "context" else 0
     # The margin must keep the pairing of rows in the network's reductions as it is without one.
     margin = -(-margin // network.row_step) * network.row_step
@@ -47,5 +47,5 @@ def predict_slice_plainly(
         with torch.inference_mode():
             predictions = network(torch.from_numpy(strips).to(device)).cpu().numpy()
         for start, prediction in zip(starts_of_batch, predictions, strict=True):
-            sums.add(start, prediction[margin : margin + rule.rows])
+            sums.add(start, prediction[..., margin : margin + rule.rows, :])
     return sums.average()

@@ -19,10 +19,24 @@ class StripAverage:
     :param mean: (Y, X) of a slice or (Z, Y, X) of a volume, float32, their mean
     :param spread: the same shape, float32, their standard deviation (of the population: over n, not n - 1). Where a
         single strip covers a row, as the first and last rows of a slice, it is 0 and says nothing.
+    :param error: the same shape, float32, the standard deviation that the network expects its error to have (the
+        geometric mean over strips), or None of a network that does not say
     """
 
     mean: np.ndarray
     spread: np.ndarray
+    error: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, mean: np.ndarray, variance: np.ndarray, log_error: np.ndarray | None) -> StripAverage:
+        """From double precision: mean and variance over strips, and the mean logarithm of the expected error."""
+        error = None if log_error is None else np.exp(log_error).astype(np.float32)
+        return cls(mean.astype(np.float32), np.sqrt(variance).astype(np.float32), error)
+
+    @property
+    def uncertainty(self) -> np.ndarray:
+        """What is known of the map's standard error: the network's own estimate, else the spread over strips."""
+        return self.spread if self.error is None else self.error
 
 
 def strip_starts(slice_rows: int, strip_rows: int, stride: int) -> list[int]:
@@ -64,15 +78,21 @@ class StripSums:
         self._covering = np.zeros((rows, 1))
         self._total = np.zeros((rows, columns))
         self._total_of_squares = np.zeros((rows, columns))
+        self._total_log_error: np.ndarray | None = None
 
     def add(self, start: int, prediction: np.ndarray) -> None:
         """Add a strip.
 
         :param start: its first row
-        :param prediction: (rows, X)
+        :param prediction: (rows, X), or (2, rows, X) with the logarithm of the expected error
         """
-        rows = slice(start, start + len(prediction))
+        rows = slice(start, start + prediction.shape[-2])
         strip = prediction.astype(np.float64)
+        if strip.ndim == 3:
+            strip, log_error = strip
+            if self._total_log_error is None:
+                self._total_log_error = np.zeros_like(self._total)
+            self._total_log_error[rows] += log_error
         self._covering[rows] += 1
         self._total[rows] += strip
         self._total_of_squares[rows] += strip**2
@@ -81,4 +101,5 @@ class StripSums:
         """Mean and spread of what was added; every row must be covered."""
         mean = self._total / self._covering
         variance = np.maximum(self._total_of_squares / self._covering - mean**2, 0)
-        return StripAverage(mean.astype(np.float32), np.sqrt(variance).astype(np.float32))
+        log_error = None if self._total_log_error is None else self._total_log_error / self._covering
+        return StripAverage.of(mean, variance, log_error)

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from stunet_perfusion.networks.folding import fold_batch_normalization
-from stunet_perfusion.networks.stunet import DECODER_KERNEL, ENCODER_KERNEL, EXPANSION, REDUCTION, StUNet
+from stunet_perfusion.networks.stunet import DECODER_KERNEL, ENCODER_KERNEL, EXPANSION, REDUCTION, StUNet, with_maps
 
 #: Rows that a convolution of the encoder and of the decoder looks beyond its own, on either side.
 ENCODER_HALO = ENCODER_KERNEL[1] // 2
@@ -77,6 +77,8 @@ class StUNetStages:
     :param decoder: the convolutions of each level but the coarsest; the first of a level is without its skip half
     :param skips: the other half of the first convolution of each level: what it makes of the skip features
     :param head: the last, 1x1
+    :param skip: what skip connections make of time, one of `SKIPS`
+    :param maps: that follow the frames of what the network is given
     """
 
     encoder: list[list[Weights]]
@@ -87,6 +89,8 @@ class StUNetStages:
     decoder: list[list[Weights]]
     skips: list[Weights]
     head: Weights
+    skip: str = "maximum"
+    maps: int = 0
 
     @property
     def levels(self) -> int:
@@ -102,6 +106,27 @@ class StUNetStages:
         """Channels of a level."""
         return len(self.encoder[level][0].bias)
 
+    @property
+    def outputs(self) -> int:
+        """1, or 2 where the network says its error, too."""
+        return self.head.weight.shape[0]
+
+    def skip_width(self, level: int) -> int:
+        """Channels of what leaves a level of the encoder without time."""
+        joins_mean = level < self.levels and self.skip == "mean-and-maximum"
+        return 2 * self.width(level) if joins_mean else self.width(level)
+
+    def without_time(self, level: int, features: torch.Tensor) -> torch.Tensor:
+        """Take time out of (..., T, X, C), as the skip connection of a level does: (..., X, `skip_width`)."""
+        maximum = features.amax(dim=-3)
+        if self.skip_width(level) == self.width(level):
+            return maximum
+        return torch.cat([features.mean(dim=-3), maximum], dim=-1)
+
+    def features_of(self, frames: torch.Tensor) -> torch.Tensor:
+        """A slice as the encoder takes it: (T + maps, Y, X) -> (1, Y, T, X, 1 + maps)."""
+        return with_maps(frames[None], self.maps).permute(0, 3, 2, 4, 1).contiguous()
+
     def encode(self, level: int, features: torch.Tensor) -> torch.Tensor:
         """The convolutions of a level: (N, Y, T, X, C) -> (N, Y - 2 * convolutions * halo, T, X, C')."""
         for weights in self.encoder[level]:
@@ -114,8 +139,9 @@ class StUNetStages:
         return n * frames * columns * self.width(level)
 
     def predict(self, features: torch.Tensor) -> torch.Tensor:
-        """The head: (N, Y, X, C) -> (N, Y, X)."""
-        return functional.linear(features, self.head.weight.flatten(1), self.head.bias).squeeze(-1)
+        """The head: (N, Y, X, C) -> (N, Y, X), or (N, 2, Y, X) of a network that says its error."""
+        result = functional.linear(features, self.head.weight.flatten(1), self.head.bias)
+        return result.squeeze(-1) if result.shape[-1] == 1 else result.permute(0, 3, 1, 2)
 
 
 def stages_of(network: StUNet, frames: int) -> StUNetStages:
@@ -152,6 +178,8 @@ def stages_of(network: StUNet, frames: int) -> StUNetStages:
         ],
         skips=second_halves,
         head=Weights(network.head.weight.detach(), network.head.bias.detach()),
+        skip=network.skip,
+        maps=network.maps,
     )
 
 

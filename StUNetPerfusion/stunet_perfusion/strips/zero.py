@@ -104,11 +104,11 @@ def average_padded_with_zeros(
 ) -> StripAverage:
     """Mean and spread over zero-padded strips.
 
-    :param frames: (T, Y, X) standardized signal
+    :param frames: (T, Y, X) standardized signal, and what maps follow it
     :param starts: the first row of every strip
     :param batch: strips that are decoded together
     """
-    signal = frames.permute(1, 0, 2)[None, ..., None].contiguous()
+    signal = stages.features_of(frames)
     no_edges = signal.new_empty(len(starts), 0, *signal.shape[2:])
     features = _Shared(_Strips(0, starts, strip_rows), Rows(signal, 0), {_UPPER: no_edges, _LOWER: no_edges})
     skips = []
@@ -152,7 +152,7 @@ def _encode_level(
     rows, width = features.shared.values.shape[1], stages.width(level)
     edge = features.edges[_UPPER].shape[1]
     edge_after = edge + stages.convolutions * ENCODER_HALO
-    skip = _empty(strips, features, rows, edge_after, (columns, width))
+    skip = _empty(strips, features, rows, edge_after, (columns, stages.skip_width(level)))
     reduced = None
     if level < stages.levels:
         next_strips = _Strips(level + 1, strips.starts, strips.rows // REDUCTION[1])
@@ -173,9 +173,9 @@ def _encode_level(
             edges = {inwards: features.edges[inwards][chosen] for inwards, (chosen, _) in ends.items()}
             for number in range(stages.convolutions):
                 block, edges = _convolve(stages, level, number, block, rows, ends, edges)
-            skip.shared.values[index, first:stop] = block.take(first, stop)[0].amax(dim=1)
+            skip.shared.values[index, first:stop] = stages.without_time(level, block.take(first, stop)[0])
             for inwards, (chosen, _) in ends.items():
-                skip.edges[inwards][chosen] = edges[inwards].amax(dim=2)
+                skip.edges[inwards][chosen] = stages.without_time(level, edges[inwards])
             if reduced is not None:
                 _reduce(stages, level, phase, block, (first, stop), ends, edges, reduced)
     return skip, reduced
@@ -255,7 +255,7 @@ def _finish(
         for level in range(len(skips), stages.levels + 1):
             for weights in stages.encoder[level]:
                 values = weights.convolve_frames(values, padded_rows=ENCODER_HALO).relu_()
-            of_strips.append(values.amax(dim=2))
+            of_strips.append(stages.without_time(level, values))
             if level < stages.levels:
                 values = stages.reductions[level].reduce_frames(values).relu_()
     values = of_strips.pop()

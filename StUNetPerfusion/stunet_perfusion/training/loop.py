@@ -86,6 +86,8 @@ def train(
     results = []
     for epoch in range(first_epoch, optimization.epochs):
         network.train()
+        if epoch >= optimization.epochs * (1 - optimization.settled):
+            settle_normalization(network)
         results.append(
             _train_epoch(
                 network, optimizer, strips_of_epoch(epoch), epoch, optimization, processes, progress, check_cancelled
@@ -94,6 +96,13 @@ def train(
         network.eval()
         after_epoch(results[-1])
     return results
+
+
+def settle_normalization(network: nn.Module) -> None:
+    """Let batch normalization use what it has gathered, in training too."""
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
+            layer.eval()
 
 
 def learning_rate_at(optimization: Optimization, share_done: float) -> float:
@@ -173,8 +182,8 @@ def _step(
     device = processes.device
     signal, target, weight = (each.to(device, non_blocking=True) for each in batch)
     prediction = network(signal).float()
-    margin = (prediction.shape[1] - target.shape[1]) // 2
-    sums, brain = sums_of(prediction[:, margin : margin + target.shape[1]], target, weight)
+    margin = (prediction.shape[-2] - target.shape[-2]) // 2
+    sums, brain = sums_of(prediction[..., margin : margin + target.shape[-2], :], target, weight)
     own = sums / processes.total(brain).clamp(min=1)
     optimizer.zero_grad()
     processes.backward(own * processes.count)

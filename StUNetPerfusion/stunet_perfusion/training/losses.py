@@ -6,6 +6,12 @@ from collections.abc import Callable
 
 import torch
 
+#: How much the expected error counts beside the map: little, so that it is read off features that make a good map.
+ERROR_WEIGHT = 0.1
+
+#: Standard deviations between these, in the target's unit, can be expected: e^-6 to e^3.
+LOG_ERROR_LIMITS = (-6.0, 3.0)
+
 #: From prediction, target and weight, all (N, Y, X), to the loss as (sum over the brain, weight of the brain). The
 #: weight is 1 in the brain and 0 elsewhere: outside of it the target is not blood but noise over noise.
 LossSums = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -32,11 +38,33 @@ def edge_sums(
     return total, weight.sum()
 
 
+def error_sums(
+    difference: torch.Tensor, log_error: torch.Tensor, weight: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """How badly an expected error fits the difference: minus the logarithm of a normal density, without its constant.
+
+    It is smallest where the expected standard deviation is that of the differences. These are taken as they are, so
+    that a pixel which is hard to predict does not count for less in the prediction itself.
+
+    :param difference: (N, Y, X) prediction less target
+    :param log_error: (N, Y, X) logarithm of the expected standard deviation
+    """
+    log_error = log_error.clamp(*LOG_ERROR_LIMITS)
+    surprise = log_error + 0.5 * difference.detach() ** 2 * torch.exp(-2 * log_error)
+    return (weight * surprise).sum(), weight.sum()
+
+
 def loss_sums(name: str, edge_weight: float = 1.0) -> LossSums:
-    """A loss by its name.
+    """A loss by its name. Of a network that says its error, (N, 2, Y, X), that is taught besides.
 
     :param name: `l2` or `edges`
     """
-    if name == "l2":
-        return l2_sums
-    return lambda prediction, target, weight: edge_sums(prediction, target, weight, edge_weight)
+
+    def sums(prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        said = prediction if prediction.ndim == 3 else prediction[:, 0]
+        total, brain = l2_sums(said, target, weight) if name == "l2" else edge_sums(said, target, weight, edge_weight)
+        if prediction.ndim == 4:
+            total = total + ERROR_WEIGHT * error_sums(said - target, prediction[:, 1], weight)[0]
+        return total, brain
+
+    return sums

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import nn
 from stunet_perfusion import checkpoint
 from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo, NetworkInput
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.network_quantities import INPUT_QUANTITIES, TARGETS
+from stunet_perfusion.network_quantities import BOXES, INPUT_QUANTITIES, MAPS, TARGETS
 from stunet_perfusion.networks import build_network
 from stunet_perfusion.processors import processors
 from stunet_perfusion.progress import Progress, no_progress
@@ -26,6 +25,7 @@ from stunet_perfusion.training.log import add_to_tensorboard, write_log
 from stunet_perfusion.training.loop import EpochResult, EpochStrips, make_optimizer, train
 from stunet_perfusion.training.origin import describe_training
 from stunet_perfusion.training.processes import Processes, start_processes
+from stunet_perfusion.training.seen_again import SeenAgain
 from stunet_perfusion.training.settings import TrainingSettings
 from stunet_perfusion.training.state import TrainingState, load_state, save_state
 from stunet_perfusion.training.strip_dataset import Recipe, StripDataset
@@ -130,12 +130,17 @@ def run_training(
         )
         tell(_sentence(history[-1], optimization.epochs))
 
-    cases = _prepared(settings, curriculum, processes, first_epoch)
+    seen_epochs = settings.phantoms.epochs if settings.phantoms.anatomies else 1
+    first_made = max(first_epoch - seen_epochs + 1, 0)
+    cases = _prepared(settings, curriculum, processes, first_made)
+    sizes = _group_sizes(settings, curriculum, processes)
+    groups = SeenAgain(cases, sizes, seen_epochs)
     try:
+        groups.catch_up(first_epoch - first_made)
         train(
             called,
             optimizer,
-            lambda epoch: _strips(settings, network, curriculum, cases, processes),
+            lambda epoch: EpochStrips(_strips(settings, network, groups), len(sizes)),
             optimization,
             processes=processes,
             first_epoch=first_epoch,
@@ -156,16 +161,19 @@ def network_of(settings: TrainingSettings) -> tuple[nn.Module, CheckpointInfo]:
     """
     wanted, strips = settings.network, settings.strips
     torch.manual_seed(settings.optimization.seed)
-    network = build_network(wanted.name, wanted.arguments)
+    arguments = dict(wanted.arguments)
+    if maps := MAPS.get(INPUT_QUANTITIES[wanted.input], 0):
+        arguments["maps"] = maps
+    network = build_network(wanted.name, arguments)
     network.check_strip(wanted.frames, strips.rows, wanted.size)
     if strips.rows > wanted.size:
         raise InputError("strips.rows", f"{strips.rows} rows do not fit a slice of {wanted.size}", "use lower strips")
     if wanted.target == "correction":
         nn.init.zeros_(network.head.weight)
         nn.init.zeros_(network.head.bias)
-    expected = NetworkInput(wanted.frames, wanted.size, INPUT_QUANTITIES[wanted.input])
+    expected = NetworkInput(wanted.frames, wanted.size, INPUT_QUANTITIES[wanted.input], BOXES[wanted.box])
     rule = StripRule(strips.rows, strips.padding)
-    return network, CheckpointInfo(wanted.name, wanted.arguments, expected, rule, target=TARGETS[wanted.target])
+    return network, CheckpointInfo(wanted.name, arguments, expected, rule, target=TARGETS[wanted.target])
 
 
 def _recipe(info: CheckpointInfo) -> Recipe:
@@ -195,22 +203,23 @@ def _prepared(
     return in_background(lessons.make, jobs, workers, _together(settings, processes))
 
 
-def _strips(
-    settings: TrainingSettings,
-    network: nn.Module,
-    curriculum: Curriculum,
-    cases: Iterator[Any],
-    processes: Processes,
-) -> EpochStrips:
-    """The strips of an epoch, a group of cases at a time."""
-    rule = settings.strips
-    margin = 0
-    if rule.padding == "context":
-        margin = -(-network.row_reach // network.row_step) * network.row_step
+def _group_sizes(settings: TrainingSettings, curriculum: Curriculum, processes: Processes) -> list[int]:
+    """How many new cases of an epoch are shuffled together, group by group."""
     total, group = len(_numbers(curriculum.lessons.an_epoch, processes)), _together(settings, processes)
-    sizes = [min(group, total - start) for start in range(0, total, group)]
-    parts = (StripDataset(list(islice(cases, size)), rule.rows, rule.step, margin) for size in sizes)
-    return EpochStrips(parts, len(sizes))
+    return [min(group, total - start) for start in range(0, total, group)]
+
+
+def _strips(settings: TrainingSettings, network: nn.Module, groups: SeenAgain) -> Iterator[StripDataset]:
+    """The strips of an epoch, a group of cases at a time."""
+    rule, size = settings.strips, settings.network.size
+    for cases in groups.of_epoch():
+        if rule.train == "slices":
+            yield StripDataset(cases, size, size, phases=network.row_step)
+            continue
+        margin = 0
+        if rule.padding == "context":
+            margin = -(-network.row_reach // network.row_step) * network.row_step
+        yield StripDataset(cases, rule.rows, rule.step, margin)
 
 
 def _validate(

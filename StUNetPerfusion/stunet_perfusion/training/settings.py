@@ -10,7 +10,7 @@ from typing import Any, get_origin, get_type_hints
 
 from stunet_perfusion.dose import METHODS, check_dose
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.network_quantities import INPUT_QUANTITIES, TARGETS
+from stunet_perfusion.network_quantities import BOXES, INPUT_QUANTITIES, TARGETS
 from stunet_perfusion.strip_rule import StripRule
 
 #: The dose as phantoms are scanned at it. Series that were scanned already have to be lowered by one of `METHODS`.
@@ -19,6 +19,7 @@ PHYSICAL = "physical"
 LOSSES = ("l2", "edges")
 SCHEDULES = ("constant", "cosine")
 CASE_TARGETS = ("reference", "truth")
+TRAINED_ON = ("strips", "slices")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
@@ -30,14 +31,16 @@ class NetworkSettings:
     :param arguments: what its class takes, for example `widths`
     :param frames: frames around the bolus
     :param size: rows and columns of the box around the brain
+    :param box: `tight` around the brain (the paper's), or the series' own `pixels` where the brain fits
     :param input: `signal` (the paper's) or `log-ratio`
-    :param target: `z-score` (the paper's) or `correction` to the closed form
+    :param target: `z-score` (the paper's), `blood-volume`, or `correction` to the closed form
     """
 
     name: str = "stunet"
     arguments: dict[str, Any] = field(default_factory=dict)
     frames: int = 64
     size: int = 256
+    box: str = "tight"
     input: str = "signal"
     target: str = "z-score"
 
@@ -50,12 +53,15 @@ class StripSettings:
     :param step: rows from one strip to the next
     :param padding: `zero` or `context`, as a checkpoint's strips
     :param together: cases whose strips are shuffled together; they, and as many to come, are in memory
+    :param train: on `strips`, or on whole `slices`, which strips with context are parts of: the same network comes out
+        of a fraction of the work, since neighboring strips share most of their context
     """
 
     rows: int = 32
     step: int = 8
     padding: str = "zero"
     together: int = 12
+    train: str = "strips"
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ class PhantomSettings:
     :param tumors: tumor masks or folders of them; without any, tumors are invented
     :param an_epoch: phantoms an epoch
     :param slice_step: every so many slices of a phantom are trained on
+    :param epochs: in which a phantom is seen, from the one that it is made for on. A phantom takes longer to make than
+        to learn from; all that are still seen are in memory.
     """
 
     anatomies: tuple[str, ...] = ()
@@ -91,6 +99,7 @@ class PhantomSettings:
     tumors: tuple[str, ...] = ()
     an_epoch: int = 25
     slice_step: int = 4
+    epochs: int = 1
 
 
 @dataclass(frozen=True)
@@ -120,6 +129,8 @@ class Optimization:
     :param schedule: `constant`, or `cosine`: to nothing along half a cosine over all epochs
     :param loss: `l2`, or `edges`: L1 and the L1 difference of gradients
     :param edge_weight: of the gradients in `edges`
+    :param settled: share of the epochs, the last ones, in which batch normalization stays as it is: the network then
+        learns with what it will predict with, and not with the statistics of one batch
     :param seed: of everything random
     """
 
@@ -129,6 +140,7 @@ class Optimization:
     schedule: str = "constant"
     loss: str = "l2"
     edge_weight: float = 1.0
+    settled: float = 0.0
     seed: int = 0
 
 
@@ -234,10 +246,12 @@ def check_settings(settings: TrainingSettings) -> None:
     for name, value, known in (
         ("network.input", network.input, INPUT_QUANTITIES),
         ("network.target", network.target, TARGETS),
+        ("network.box", network.box, BOXES),
         ("cases.target", settings.cases.target, CASE_TARGETS),
         ("dose.method", dose.method, ("", PHYSICAL, *METHODS)),
         ("optimization.schedule", optimization.schedule, SCHEDULES),
         ("optimization.loss", optimization.loss, LOSSES),
+        ("strips.train", settings.strips.train, TRAINED_ON),
         ("computing.precision", settings.computing.precision, PRECISIONS),
     ):
         if value not in known:
@@ -250,6 +264,7 @@ def check_settings(settings: TrainingSettings) -> None:
         ("cases.slice_step", settings.cases.slice_step, 1),
         ("phantoms.an_epoch", settings.phantoms.an_epoch, 1),
         ("phantoms.slice_step", settings.phantoms.slice_step, 1),
+        ("phantoms.epochs", settings.phantoms.epochs, 1),
         ("validation.every", settings.validation.every, 1),
         ("validation.slice_step", settings.validation.slice_step, 1),
         ("computing.devices", settings.computing.devices, 1),
@@ -260,6 +275,8 @@ def check_settings(settings: TrainingSettings) -> None:
             raise InputError(name, f"{value} is too few", f"give at least {least}")
     if not optimization.learning_rate > 0:
         raise InputError("optimization.learning_rate", f"{optimization.learning_rate:g} is not above 0", "try 0.001")
+    if not 0 <= optimization.settled < 1:
+        raise InputError("optimization.settled", f"{optimization.settled:g} is no share", "use 0 to 0.9")
     if len(settings.cases.split) != 3 or min(settings.cases.split) < 0 or not settings.cases.split[0]:
         raise InputError("cases.split", f"{list(settings.cases.split)} is no split", "write for example [25, 12, 12]")
     for share in (dose.lowest, dose.highest, *dose.shares, *settings.validation.doses):
@@ -272,7 +289,10 @@ def check_settings(settings: TrainingSettings) -> None:
         )
     if settings.cases.table and dose.method == PHYSICAL:
         raise InputError("dose.method", "a scanned case has one physical dose", f"use {' or '.join(METHODS)}")
-    StripRule(settings.strips.rows, settings.strips.padding)
+    rule = StripRule(settings.strips.rows, settings.strips.padding)
+    if settings.strips.train == "slices" and rule.padding != "context":
+        fact = "are no sum of strips that are padded with zeros"
+        raise InputError("slices", fact, "set strips.padding to context, or strips.train to strips")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from stunet_perfusion.checkpoint_document import NetworkInput
-from stunet_perfusion.network_quantities import CORRECTION, Z_SCORE
+from stunet_perfusion.network_quantities import CORRECTION, MAPS, Z_SCORE
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.standardize import (
     CLIP,
@@ -31,7 +31,8 @@ LEAST_BRAIN = 0.05
 class TrainingSlices:
     """Slices of one case, ready to be cut.
 
-    :param signals: (N, T, Y, X) float16, the network's input; half the memory, at a step far below the noise
+    :param signals: (N, T, Y, X) float16, the network's input, with what maps follow the frames; half the memory, at a
+        step far below the noise
     :param targets: (N, Y, X) float32, what the network is to say
     :param brain: (N, Y, X) bool, where the target means something
     :param clip: the largest absolute value of the input
@@ -64,9 +65,9 @@ def training_slices(
 ) -> TrainingSlices:
     """Standardize a case: the series for the input, the CBV map for the target.
 
-    A network that is to correct the closed form is to say what the map has beyond it. Either map is then measured by
-    its own mean over the brain, so that neither the dose nor the arterial input of either counts; vessels are cut in
-    the map where the paper cuts them.
+    A network that is to correct the closed form is to say what the map has beyond it. Such maps, and those of a network
+    that is to say blood volume, are measured by their own mean over the brain, so that neither dose nor arterial input
+    count; vessels are cut in the map where the paper cuts them.
 
     :param prepared: the series that the network is to see
     :param target: (Z, Y, X) CBV that it is to predict, any unit
@@ -74,13 +75,14 @@ def training_slices(
     :param slice_step: every so many slices with brain are taken
     :raises InputError: as `plan_standardization`, `cbv_scale` and `closed_form_scale`
     """
-    plan = plan_standardization(prepared, recipe.input.frames, recipe.input.size, recipe.input.quantity, recipe.target)
+    wanted = recipe.input
+    plan = plan_standardization(prepared, wanted.frames, wanted.size, wanted.quantity, recipe.target, wanted.box)
     scale = cbv_scale(target, brain)
-    corrects = recipe.target == CORRECTION
-    own_unit = closed_form_scale(target, brain & prepared.brain) if corrects else None
+    own_unit = None if recipe.target == Z_SCORE else closed_form_scale(target, brain & prepared.brain)
     slices = np.flatnonzero(brain.any(axis=(1, 2)))[::slice_step]
     size = recipe.input.size
-    signals = np.empty((len(slices), recipe.input.frames, size, size), np.float16)
+    planes = recipe.input.frames + MAPS.get(recipe.input.quantity, 0)
+    signals = np.empty((len(slices), planes, size, size), np.float16)
     targets = np.empty((len(slices), size, size), np.float32)
     inside = np.empty(targets.shape, bool)
     for n, z in enumerate(slices):
@@ -89,7 +91,9 @@ def training_slices(
         targets[n] = scale.to_standardized(into_box(plan.box, target[z]))
         if own_unit is not None:
             cut = scale.to_blood_volume(targets[n])
-            targets[n] = (cut - own_unit.mean) / own_unit.sd - closed_form_slice(plan, signal)
+            targets[n] = (cut - own_unit.mean) / own_unit.sd
+        if recipe.target == CORRECTION:
+            targets[n] -= closed_form_slice(plan, signal)
         inside[n] = into_box(plan.box, brain[z]) > 0.5
     return TrainingSlices(signals, targets, inside, plan.clip)
 
@@ -103,30 +107,35 @@ class StripDataset(Dataset):
     :param rows: height of a strip
     :param stride: rows from one strip to the next; the paper trains with 8
     :param margin: rows around a strip that the network sees and is not asked for, zero beyond the slice
+    :param phases: strips are moved up by 0 to so many rows less one, in turn: where strips are as high as the slice,
+        the network else would meet one pairing of rows in its reductions only
     """
 
-    def __init__(self, cases: Sequence[TrainingSlices], rows: int = 32, stride: int = 8, margin: int = 0) -> None:
+    def __init__(
+        self, cases: Sequence[TrainingSlices], rows: int = 32, stride: int = 8, margin: int = 0, phases: int = 1
+    ) -> None:
         self.cases = list(cases)
         self.rows = rows
         self.margin = margin
-        self.index = [
+        places = [
             (case, n, start)
             for case, slices in enumerate(self.cases)
             for n, brain in enumerate(slices.brain)
             for start in strip_starts(brain.shape[0], rows, stride)
             if brain[start : start + rows].mean() >= LEAST_BRAIN
         ]
+        self.index = [(case, n, start - number % phases) for number, (case, n, start) in enumerate(places)]
 
     def __len__(self) -> int:
         return len(self.index)
 
     def __getitem__(self, item: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         case, n, start = self.index[item]
-        slices, rows = self.cases[case], slice(start, start + self.rows)
+        slices = self.cases[case]
         strip = cut_strip(slices.signals[n], start, self.rows, self.margin).astype(np.float32)
         signal = np.clip(strip, -slices.clip, slices.clip, out=strip)
-        return (
-            torch.from_numpy(signal),
-            torch.from_numpy(slices.targets[n, rows]),
-            torch.from_numpy(slices.brain[n, rows].astype(np.float32)),
+        target, brain = (
+            cut_strip(image[n][None], start, self.rows, 0)[0].astype(np.float32)
+            for image in (slices.targets, slices.brain)
         )
+        return torch.from_numpy(signal), torch.from_numpy(target), torch.from_numpy(brain)
