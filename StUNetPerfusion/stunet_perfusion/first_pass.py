@@ -119,6 +119,17 @@ def relative_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
     return log_ratio(signal, np.arange(found.stop), found).sum(axis=0)
 
 
+def verbena_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
+    """Verbena's closed form up to a factor: over all frames, S0 being the first of them.
+
+    :param signal: (T, Y, X) of the prepared series, every frame of it
+    :returns: (Y, X) float32, in multiples of the brain's mean over the first pass; 0 in air
+    """
+    first = replace(found, baseline_frames=1, air=0.0)
+    area = log_ratio(signal, np.arange(len(signal)), first).sum(axis=0)
+    return np.where(baseline_signal(signal, found.baseline_frames) > found.air, area, np.float32(0))
+
+
 def trimmed_mean(values: np.ndarray) -> float:
     """Mean of the values between the 5th and the 95th percentile.
 

@@ -16,8 +16,12 @@ LOG_RATIO = "-ln(S/S0) with a mean baseline, over the brain's mean area of the f
 #: noise.
 CURVES_AND_MAPS = LOG_RATIO + "; then as maps the closed form of the first pass, and the baseline over the brain's SD"
 
+#: The same with the map as Verbena computes it, for a network that is to say what Verbena would: S0 is a single frame
+#: there, whose noise is in the whole curve, and which may lie before the frames that the network is given.
+CURVES_AND_VERBENA = LOG_RATIO + "; then as maps Verbena's closed form, and the baseline over the brain's SD"
+
 #: How many maps follow the frames.
-MAPS = {CURVES_AND_MAPS: 2}
+MAPS = {CURVES_AND_MAPS: 2, CURVES_AND_VERBENA: 2}
 
 #: The paper's output.
 Z_SCORE = "CBV: z-score over the brain"
@@ -35,6 +39,11 @@ PIXELS = "pixels of the series where the brain fits, else tight around the brain
 BLOOD_VOLUME = "CBV: in halves of the brain's mean, from that mean on"
 
 #: By the names that options and settings use.
-INPUT_QUANTITIES = {"signal": SIGNAL, "log-ratio": LOG_RATIO, "curves-and-maps": CURVES_AND_MAPS}
+INPUT_QUANTITIES = {
+    "signal": SIGNAL,
+    "log-ratio": LOG_RATIO,
+    "curves-and-maps": CURVES_AND_MAPS,
+    "curves-and-verbena": CURVES_AND_VERBENA,
+}
 TARGETS = {"z-score": Z_SCORE, "blood-volume": BLOOD_VOLUME, "correction": CORRECTION}
 BOXES = {"tight": TIGHT, "pixels": PIXELS}

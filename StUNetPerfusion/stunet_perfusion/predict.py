@@ -33,7 +33,7 @@ from stunet_perfusion.standardize import (
     recover_scale,
     standardize_slice,
 )
-from stunet_perfusion.strips import StripAverage, predict_slice
+from stunet_perfusion.strips import SPREAD_OVER_STRIPS, StripAverage, predict_slice
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,7 @@ class CbvMap:
     :param scale: how z-scores become blood volume
     :param network_scale: mean and SD over the brain of what the network itself said. Far from 0 and 1, the network
         was unsure how strong the bolus is.
+    :param uncertainty_is: which of the two the uncertainty is, in words
     """
 
     cbv: np.ndarray
@@ -55,6 +56,7 @@ class CbvMap:
     uncertainty: np.ndarray
     scale: CbvScale
     network_scale: CbvScale
+    uncertainty_is: str = SPREAD_OVER_STRIPS
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,7 @@ def map_at_scale(brain: np.ndarray, predicted: StripAverage, network_scale: CbvS
         uncertainty=np.where(brain, uncertainty, nothing),
         scale=scale,
         network_scale=network_scale,
+        uncertainty_is=predicted.uncertainty_is,
     )
 
 

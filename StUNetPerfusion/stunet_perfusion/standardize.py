@@ -15,9 +15,17 @@ import numpy as np
 
 from stunet_perfusion.concentration import baseline_signal
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.first_pass import FirstPass, find_first_pass, log_ratio, relative_blood_volume, trimmed_mean
+from stunet_perfusion.first_pass import (
+    FirstPass,
+    find_first_pass,
+    log_ratio,
+    relative_blood_volume,
+    trimmed_mean,
+    verbena_blood_volume,
+)
 from stunet_perfusion.network_quantities import (
     CURVES_AND_MAPS,
+    LOG_RATIO,
     PIXELS,
     SIGNAL,
     TIGHT,
@@ -204,8 +212,9 @@ def standardize_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
     if plan.quantity != SIGNAL:
         curves = log_ratio(signal, plan.window, plan.first_pass)
         curves *= np.float32(LOG_RATIO_GAIN)
-        if plan.quantity == CURVES_AND_MAPS:
-            blood = relative_blood_volume(signal, plan.first_pass) / np.float32(CLOSED_FORM_UNIT)
+        if plan.quantity != LOG_RATIO:
+            of_quantity = relative_blood_volume if plan.quantity == CURVES_AND_MAPS else verbena_blood_volume
+            blood = of_quantity(signal, plan.first_pass) / np.float32(CLOSED_FORM_UNIT)
             baseline = baseline_signal(signal, plan.first_pass.baseline_frames) / np.float32(plan.signal_sd)
             curves = np.concatenate([curves, blood[None], baseline[None]])
         return into_box(plan.box, np.clip(curves, -LOG_RATIO_CLIP, LOG_RATIO_CLIP, out=curves))

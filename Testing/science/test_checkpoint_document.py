@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from stunet_perfusion import checkpoint
 from stunet_perfusion.checkpoint_document import CheckpointInfo, describe, read_info
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.network_quantities import Z_SCORE
 from stunet_perfusion.networks import build_network
 from stunet_perfusion.resources import shipped_checkpoint
 
@@ -37,8 +36,7 @@ def test_the_shipped_checkpoint_is_described_as_its_header_says():
         "name": "stunet.safetensors",
         "size_bytes": path.stat().st_size,
     }
-    # What a file is too old to say, it means as files did before it could be said.
-    assert described == {"target": Z_SCORE, **document}
+    assert described == document
     assert described == dataclasses.asdict(checkpoint.load(path).info)
 
 

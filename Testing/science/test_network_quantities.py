@@ -1,5 +1,6 @@
 """What a network is given and what it says besides the paper's: measured by the series itself, blind to its dose."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +24,20 @@ from stunet_perfusion.first_pass import (
     sample_brain,
     trimmed_mean,
 )
-from stunet_perfusion.network_quantities import CORRECTION, INPUT_QUANTITIES, LOG_RATIO, SIGNAL, TARGETS, Z_SCORE
+from stunet_perfusion.network_quantities import (
+    BLOOD_VOLUME,
+    BOXES,
+    CORRECTION,
+    CURVES_AND_MAPS,
+    INPUT_QUANTITIES,
+    LOG_RATIO,
+    MAPS,
+    PIXELS,
+    SIGNAL,
+    TARGETS,
+    TIGHT,
+    Z_SCORE,
+)
 from stunet_perfusion.networks import build_network
 from stunet_perfusion.phantom import Protocol, make_phantom, mni_anatomy
 from stunet_perfusion.predict import PredictionSettings, predict_case, predict_standardized
@@ -153,12 +167,11 @@ def test_a_series_without_contrast_is_refused():
 
 def untrained(target=CORRECTION, quantity=LOG_RATIO) -> Checkpoint:
     """A stU-Net whose last layer says 0 everywhere."""
-    network = build_network("stunet", {"widths": (2, 2, 2, 2)}).eval()
+    arguments = {"widths": [2, 2, 2, 2], "maps": MAPS.get(quantity, 0)}
+    network = build_network("stunet", arguments).eval()
     nn.init.zeros_(network.head.weight)
     nn.init.zeros_(network.head.bias)
-    info = CheckpointInfo(
-        "stunet", {"widths": [2, 2, 2, 2]}, NetworkInput(size=64, quantity=quantity), StripRule(16), target=target
-    )
+    info = CheckpointInfo("stunet", arguments, NetworkInput(size=64, quantity=quantity), StripRule(16), target=target)
     return Checkpoint(info, network, "untrained")
 
 
@@ -224,19 +237,22 @@ def test_a_preview_at_a_low_dose_is_nearly_the_slice_of_the_case():
 
 
 def test_a_checkpoint_remembers_what_its_network_is_given_and_says(tmp_path):
-    for quantity in INPUT_QUANTITIES.values():
-        for target in TARGETS.values():
-            known = untrained(target, quantity)
-            checkpoint.save(tmp_path / "a.safetensors", known.network, known.info)
-            loaded = checkpoint.load(tmp_path / "a.safetensors").info
-            assert (loaded.input.quantity, loaded.target) == (quantity, target)
-    assert (CheckpointInfo("hess", {}).input.quantity, CheckpointInfo("hess", {}).target) == (SIGNAL, Z_SCORE)
+    for quantity, target, box in itertools.product(INPUT_QUANTITIES.values(), TARGETS.values(), BOXES.values()):
+        known = untrained(target, quantity)
+        info = replace(known.info, input=replace(known.info.input, box=box))
+        checkpoint.save(tmp_path / "a.safetensors", known.network, info)
+        loaded = checkpoint.load(tmp_path / "a.safetensors").info
+        assert (loaded.input.quantity, loaded.target, loaded.input.box) == (quantity, target, box)
+    paper = CheckpointInfo("hess", {})
+    assert (paper.input.quantity, paper.input.box, paper.target) == (SIGNAL, TIGHT, Z_SCORE)
 
 
 @pytest.mark.parametrize(
     ("info", "fact"),
     [
         (CheckpointInfo("hess", {}, NetworkInput(quantity="delta R1")), r"needs another input \('delta R1'\)"),
+        (CheckpointInfo("hess", {}, NetworkInput(box="round")), r"needs another box around the brain \('round'\)"),
+        (CheckpointInfo("hess", {}, NetworkInput(quantity=CURVES_AND_MAPS)), "takes 0 maps and is given 2"),
         (CheckpointInfo("hess", {}, target="CBF"), r"predicts something else \('CBF'\)"),
     ],
 )
@@ -255,3 +271,72 @@ def test_the_closed_form_of_a_slice_is_counted_from_the_brains_mean():
     share = curves[: plan.first_pass.stop].sum(axis=0) / plan.first_pass.brain_area
     middle = inside(plan)
     np.testing.assert_allclose(counted[middle], into_box(plan.box, 2 * (share - 1))[middle], atol=1e-3)
+
+
+def test_the_maps_beside_the_curves_are_their_sum_and_the_baseline():
+    """The first map is what the curves of the first pass sum up to, the second the signal before the bolus."""
+    prepared = prepared_at(40.0, noise=1.0)
+    signal = prepared.series.signal[:, 1]
+    plan = plan_standardization(prepared, quantity=CURVES_AND_MAPS, target=BLOOD_VOLUME)
+    given = standardize_slice(plan, signal)
+    assert given.shape == (64 + MAPS[CURVES_AND_MAPS], 256, 256)
+    curves, blood, baseline = given[:64], given[64], given[65]
+    without = standardize_slice(plan_standardization(prepared, quantity=LOG_RATIO), signal)
+    np.testing.assert_array_equal(curves, without)
+    middle = inside(plan)
+    passage = plan.window < plan.first_pass.stop
+    np.testing.assert_allclose(blood[middle], 2 * curves[passage].sum(axis=0)[middle] / LOG_RATIO_GAIN, atol=1e-3)
+    before = into_box(plan.box, signal[: prepared.bolus.arrival].mean(axis=0))
+    expected = before / plan.signal_sd
+    # Brighter pixels are cut before they are resampled.
+    far_from_cut = middle & (ndimage.maximum_filter(expected, 15) < LOG_RATIO_CLIP)
+    np.testing.assert_allclose(baseline[far_from_cut], expected[far_from_cut], rtol=1e-4)
+    assert far_from_cut.sum() > 1000
+    assert baseline.max() == pytest.approx(LOG_RATIO_CLIP)
+
+
+@pytest.mark.parametrize("dose", [1.0, 0.25])
+def test_a_network_that_says_the_closed_form_as_blood_volume_predicts_it(dose):
+    """A head that passes the first of its maps on is known to be right without any training."""
+
+    class SaysItsFirstMap(nn.Module):
+        row_step, row_reach, maps = 1, 0, 2
+
+        def forward(self, strips):
+            return strips[:, 64] - 2
+
+        def check_strip(self, frames, rows, columns):
+            assert frames == 64
+
+    info = CheckpointInfo(
+        "stunet", {}, NetworkInput(size=64, quantity=CURVES_AND_MAPS), StripRule(16), target=BLOOD_VOLUME
+    )
+    prepared = prepared_at(40.0, noise=1.0)
+    settings = PredictionSettings(dose=dose, method="noise-matched", stride=16, drop_frames=0)
+    case = predict_case(prepared.series, Checkpoint(info, SaysItsFirstMap(), "map"), settings, mask=HEAD)
+    plan = plan_standardization(case.prepared, 64, 64, CURVES_AND_MAPS, BLOOD_VOLUME)
+    blurred = out_of_box(plan.box, into_box(plan.box, case.closed_form), SHAPE[1:])
+    inner = ndimage.binary_erosion(HEAD, np.ones((1, 7, 7)))
+    np.testing.assert_allclose(case.map.cbv[inner], blurred[inner], atol=1e-3 * case.closed_form[inner].mean())
+
+
+def test_the_uncertainty_is_what_the_network_expects_its_error_to_be():
+    """A head whose second output is a number everywhere: that error, in the unit that blood volume has."""
+    arguments = {"widths": [2, 2, 2, 2], "error": True, "skip": "mean-and-maximum", "maps": 2}
+    network = build_network("stunet", arguments).eval()
+    nn.init.zeros_(network.head.weight[1])
+    nn.init.constant_(network.head.bias[1], float(np.log(0.3)))
+    info = CheckpointInfo(
+        "stunet",
+        arguments,
+        NetworkInput(size=64, quantity=CURVES_AND_MAPS, box=PIXELS),
+        StripRule(16, "context"),
+        target=BLOOD_VOLUME,
+    )
+    prepared = prepared_at(40.0, noise=1.0)
+    settings = PredictionSettings(stride=8, drop_frames=0)
+    case = predict_case(prepared.series, Checkpoint(info, network, "sure"), settings, mask=HEAD)
+    unit = closed_form_scale(case.closed_form, HEAD).sd
+    inner = ndimage.binary_erosion(HEAD, np.ones((1, 3, 3)))
+    np.testing.assert_allclose(case.map.uncertainty[inner], 0.3 * unit, rtol=1e-4)
+    assert not case.map.uncertainty[~HEAD].any()

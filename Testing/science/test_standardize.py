@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from science.synthetic import make_series
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.network_quantities import PIXELS
 from stunet_perfusion.preparation import prepare
 from stunet_perfusion.standardize import (
     CLIP,
@@ -43,6 +44,32 @@ def test_the_box_is_square_in_millimeters_and_tight(first, size, spacing):
     assert box.row[1] >= y + height - 0.5 - 1e-9
     assert box.column[0] <= x - 0.5 + 1e-9
     assert box.column[1] >= x + width - 0.5 - 1e-9
+
+
+@given(
+    first=st.tuples(st.integers(-20, 40), st.integers(-20, 40)),
+    height=st.integers(1, 150),
+    width=st.integers(1, 150),
+    size=st.sampled_from([64, 112, 128]),
+    ratio=st.sampled_from([1.0, 1.0, 1.01]),
+)
+@settings(deadline=None)
+def test_a_box_of_pixels_takes_them_as_they_are_or_is_the_tight_one(first, height, width, size, ratio):
+    brain = np.zeros((2, 160, 150), bool)
+    y, x = (max(each, 0) for each in first)
+    brain[:, y : y + height, x : x + width] = True
+    spacing = np.array([2.0, 2.0 * ratio, 5.0])
+    box, tight = square_box(brain, spacing, size, PIXELS), square_box(brain, spacing, size)
+    side = max(tight.row[1] - tight.row[0], tight.column[1] - tight.column[0])
+    if ratio != 1 or not 0.6 * size <= side <= size:
+        assert box == tight
+        return
+    image = np.random.default_rng(0).normal(size=brain.shape[1:]).astype(np.float32)
+    framed = np.pad(image, size, mode="edge")
+    start = [round(edge[0] + 0.5) + size for edge in (box.row, box.column)]
+    np.testing.assert_array_equal(into_box(box, image), framed[start[0] : start[0] + size, start[1] : start[1] + size])
+    back = out_of_box(box, into_box(box, image), image.shape)
+    np.testing.assert_array_equal(back[brain[0]], image[brain[0]])
 
 
 def test_resampling_into_the_box_is_bilinear_as_simpleitk_does_it():

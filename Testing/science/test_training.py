@@ -6,6 +6,8 @@ import time
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -28,8 +30,9 @@ from stunet_perfusion.standardize import (
     standardize_slice,
 )
 from stunet_perfusion.training.loop import EpochStrips, learning_rate_at, make_optimizer, train
-from stunet_perfusion.training.losses import edge_sums, l2_sums, loss_sums
+from stunet_perfusion.training.losses import edge_sums, error_sums, l2_sums, loss_sums
 from stunet_perfusion.training.phantom_cases import PhantomSource, image_files, random_phantom
+from stunet_perfusion.training.seen_again import SeenAgain
 from stunet_perfusion.training.settings import Optimization
 from stunet_perfusion.training.strip_dataset import Recipe, StripDataset, TrainingSlices, training_slices
 
@@ -79,6 +82,84 @@ def test_a_correction_is_taught_what_the_map_has_beyond_the_closed_form(dose):
     taught = slices.targets[1] + closed_form_slice(plan, series.signal[:, 2])
     np.testing.assert_allclose(taught[slices.brain[1]], expected[slices.brain[1]], atol=1e-4)
     assert slices.clip == LOG_RATIO_CLIP
+
+
+@given(st.floats(0.01, 5), st.integers(1, 9))
+def test_the_expected_error_that_fits_best_is_the_standard_deviation(sd, pixels):
+    """For differences of +-sd, minus the log density of a normal law is smallest at sd."""
+    difference = sd * torch.tensor([1.0, -1.0]).repeat(pixels)[None, None]
+    weight = torch.ones_like(difference)
+
+    def surprise(expected):
+        return float(error_sums(difference, torch.full_like(difference, float(np.log(expected))), weight)[0])
+
+    assert surprise(sd) < min(surprise(0.9 * sd), surprise(1.1 * sd))
+    assert surprise(sd) == pytest.approx(2 * pixels * (np.log(sd) + 0.5), rel=1e-4, abs=1e-4)
+
+
+def test_the_expected_error_is_taught_without_changing_what_the_map_is_taught():
+    prediction = torch.randn(2, 2, 5, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    target, weight = torch.zeros(2, 5, 6), torch.ones(2, 5, 6)
+    loss_sums("l2")(prediction, target, weight)[0].backward()
+    both = prediction.grad.clone()
+    prediction.grad = None
+    l2_sums(prediction[:, 0], target, weight)[0].backward()
+    np.testing.assert_array_equal(both[:, 0], prediction.grad[:, 0])
+    assert (both[:, 1] != 0).float().mean() > 0.9
+
+
+def test_slices_are_cut_at_each_pairing_of_rows_in_turn():
+    rows = np.repeat(np.arange(1, 25, dtype=np.float32)[:, None], 8, axis=1) / 8
+    slices = np.repeat(rows[None], 9, axis=0)
+    signals = np.repeat(slices[:, None], 2, axis=1).astype(np.float16)
+    strips = StripDataset([TrainingSlices(signals, slices, np.ones((9, 24, 8), bool))], 24, 24, phases=8)
+    for number in range(9):
+        signal, target, weight = strips[number]
+        up = number % 8
+        assert not signal[:, :up].any()
+        assert not weight[:up].any()
+        np.testing.assert_array_equal(signal[0, up:], rows[: 24 - up])
+        np.testing.assert_array_equal(target[up:], rows[: 24 - up])
+
+
+def test_settled_normalization_stays_as_it_is():
+    """In the first half of the epochs its statistics follow the batches, in the second they do not."""
+
+    class Normalizes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.normalization = nn.BatchNorm2d(1)
+
+        def forward(self, strips):
+            return self.normalization(strips).squeeze(1)
+
+    network, seen = Normalizes(), []
+    strips = TensorDataset(torch.randn(8, 1, 4, 4) + 3, torch.zeros(8, 4, 4), torch.ones(8, 4, 4))
+    optimization = Optimization(epochs=4, batch=4, settled=0.5)
+    train(
+        network,
+        make_optimizer(network, optimization),
+        lambda epoch: EpochStrips([strips]),
+        optimization,
+        after_epoch=lambda result: seen.append(float(network.normalization.running_mean)),
+    )
+    assert seen[0] < seen[1] == seen[2] == seen[3]
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_cases_are_seen_again_in_their_own_group(epochs):
+    made = iter(range(100))
+    groups = SeenAgain(made, [2, 1], epochs)
+    seen = [list(groups.of_epoch()) for _ in range(4)]
+    if epochs == 1:
+        assert seen == [[[0, 1], [2]], [[3, 4], [5]], [[6, 7], [8]], [[9, 10], [11]]]
+    else:
+        assert seen[1] == [[3, 4, 0, 1], [5, 2]]
+        assert seen[3] == [[9, 10, 6, 7, 3, 4], [11, 8, 5]]
+    missed = epochs - 1
+    later = SeenAgain(iter(range(3 * (3 - missed), 100)), [2, 1], epochs)
+    later.catch_up(missed)
+    assert list(later.of_epoch()) == seen[3], "going on is as if nothing had happened"
 
 
 def test_strips_with_context_are_cut_with_the_rows_around_them():

@@ -46,7 +46,7 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Writes cbv.nii.gz (relative CBV as a fraction of the artery's; 0 is no blood), cbv_standardized.nii.gz (z-scores
-    over the brain), cbv_uncertainty.nii.gz (spread over strips, in the unit of cbv) and report.json.
+    over the brain), cbv_uncertainty.nii.gz (one standard deviation, in the unit of cbv) and report.json.
     """
     check_dose(dose, method)
     request = PredictionRequest(

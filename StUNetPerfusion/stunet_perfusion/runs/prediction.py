@@ -154,6 +154,7 @@ def prediction_report(
         "cbv_unit": CBV_UNIT,
         "cbv_of_z_score": asdict(case.map.scale),
         "network_output_over_brain": asdict(case.map.network_scale),
+        "uncertainty_is": case.map.uncertainty_is,
         "notes": [*prepared.series.notes, *mask_notes],
     }
 
@@ -164,7 +165,5 @@ def _maps(case: PredictedCase) -> dict[str, ResultMap]:
         "cbv_standardized": ResultMap(
             case.map.standardized, "1", "Cerebral blood volume as z-scores over the brain, cut to [-5, 5]."
         ),
-        "cbv_uncertainty": ResultMap(
-            case.map.uncertainty, CBV_UNIT, "Spread of the prediction over the strips that cover a pixel."
-        ),
+        "cbv_uncertainty": ResultMap(case.map.uncertainty, CBV_UNIT, f"Uncertainty: {case.map.uncertainty_is}."),
     }

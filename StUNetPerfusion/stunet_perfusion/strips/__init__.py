@@ -6,10 +6,20 @@ paper does, one strip after another; `context` and `zero` compute what strips ha
 
 from stunet_perfusion.strips.average import predict_slice, predict_slice_progressively
 from stunet_perfusion.strips.plain import predict_slice_plainly
-from stunet_perfusion.strips.rule import PADDINGS, StripAverage, StripRule, cut_strip, strip_starts
+from stunet_perfusion.strips.rule import (
+    EXPECTED_ERROR,
+    PADDINGS,
+    SPREAD_OVER_STRIPS,
+    StripAverage,
+    StripRule,
+    cut_strip,
+    strip_starts,
+)
 
 __all__ = [
+    "EXPECTED_ERROR",
     "PADDINGS",
+    "SPREAD_OVER_STRIPS",
     "StripAverage",
     "StripRule",
     "cut_strip",

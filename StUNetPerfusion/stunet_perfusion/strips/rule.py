@@ -9,7 +9,21 @@ import numpy as np
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.strip_rule import PADDINGS, StripRule
 
-__all__ = ["PADDINGS", "StripAverage", "StripRule", "StripSums", "cut_strip", "strip_starts"]
+__all__ = [
+    "EXPECTED_ERROR",
+    "PADDINGS",
+    "SPREAD_OVER_STRIPS",
+    "StripAverage",
+    "StripRule",
+    "StripSums",
+    "cut_strip",
+    "strip_starts",
+]
+
+
+#: What an uncertainty is, in words for people.
+SPREAD_OVER_STRIPS = "standard deviation of the prediction over the strips that cover a pixel; no confidence interval"
+EXPECTED_ERROR = "standard deviation that the network expects its error to have, as learned on phantoms"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +51,11 @@ class StripAverage:
     def uncertainty(self) -> np.ndarray:
         """What is known of the map's standard error: the network's own estimate, else the spread over strips."""
         return self.spread if self.error is None else self.error
+
+    @property
+    def uncertainty_is(self) -> str:
+        """What that is, in words."""
+        return SPREAD_OVER_STRIPS if self.error is None else EXPECTED_ERROR
 
 
 def strip_starts(slice_rows: int, strip_rows: int, stride: int) -> list[int]:

@@ -66,7 +66,7 @@ def _of_phantoms(settings: TrainingSettings, recipe: Recipe, place: tuple[int, i
     if shared := set(heads) & set(unseen):
         raise InputError(sorted(shared)[0], "is both trained on and validated on", "give other heads to --validation")
     lessons = PhantomLessons(
-        PhantomSource(heads, tumors), wanted.an_epoch, seed, recipe, settings.dose, wanted.slice_step
+        PhantomSource(heads, tumors), wanted.an_epoch, seed, recipe, settings.dose, wanted.slice_step, wanted.target
     )
     rank, count = place
     held_out: list[HeldOut] = []
@@ -75,7 +75,7 @@ def _of_phantoms(settings: TrainingSettings, recipe: Recipe, place: tuple[int, i
         held_out.append(HeldOutPhantom(held_out_phantom(head, (seed, VALIDATION_STREAM, n))))
     described = {
         "data": f"phantoms of {len(heads)} heads, {wanted.an_epoch} new ones an epoch",
-        "target": "noise-free CBV of the phantom",
+        "target": "noise-free CBV of the phantom" if wanted.target == "truth" else "Verbena's CBV at full dose",
         "heads": {Path(head).name: _digest(Path(head)) for head in heads},
         "tumor_masks": len(tumors),
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.evaluation.classical import closed_form
 from stunet_perfusion.phantom import (
     DOSES,
     Anatomy,
@@ -24,6 +25,9 @@ from stunet_perfusion.preparation import prepare
 from stunet_perfusion.training.doses import draw_share, lowered
 from stunet_perfusion.training.settings import PHYSICAL, DoseSettings
 from stunet_perfusion.training.strip_dataset import Recipe, TrainingSlices, training_slices
+
+#: Verbena takes S0 from the first frame.
+VERBENA_BASELINE_FRAMES = 1
 
 #: Shares of phantoms with an invented tumor, and of those with one from a file where files are given.
 RANDOM_TUMOR_SHARE = 0.5
@@ -133,26 +137,31 @@ def training_case(
     recipe: Recipe,
     dose: DoseSettings,
     slice_step: int = SLICE_STEP,
+    target: str = "truth",
 ) -> TrainingSlices:
-    """One phantom at a random dose, with its noise-free truth as target.
+    """One phantom at a random dose, with its noise-free truth as target, or as in the paper the reference map.
 
     The brain mask of the input is the automatic one, as when a user predicts; the loss is taken over the true brain.
 
     :param seed: of everything about it
     :param dose: how the dose is drawn and lowered; `physical` scans the phantom with less contrast
+    :param target: `truth`, or `reference`: what Verbena makes of the scan at full dose
     :raises InputError: no draw can be used
     """
     for draw in range(DRAWS):
         phantom, generator = random_phantom(source, (*seed, draw), slice_step)
         share = draw_share(dose, generator)
         try:
-            if dose.method in ("", PHYSICAL):
+            physical = dose.method in ("", PHYSICAL)
+            full = None if physical and target == "truth" else prepare(phantom.series())
+            if physical:
                 prepared = prepare(phantom.series(share))
             else:
-                prepared = lowered(prepare(phantom.series()), share, dose.method, int(generator.integers(2**31)))
+                prepared = lowered(full, share, dose.method, int(generator.integers(2**31)))
+            cbv = phantom.cbv if target == "truth" else closed_form(full, VERBENA_BASELINE_FRAMES)
         except InputError:
             continue
-        return training_slices(prepared, phantom.cbv, phantom.mask, recipe)
+        return training_slices(prepared, cbv, phantom.mask, recipe)
     raise InputError("training", f"{DRAWS} phantoms in a row could not be used", "check the anatomies")
 
 
@@ -166,6 +175,7 @@ class PhantomLessons:
     :param recipe: how slices are made of them
     :param dose: how the dose is drawn
     :param slice_step: every so many slices are used
+    :param target: `truth` or `reference`
     """
 
     source: PhantomSource
@@ -174,7 +184,9 @@ class PhantomLessons:
     recipe: Recipe
     dose: DoseSettings
     slice_step: int = SLICE_STEP
+    target: str = "truth"
 
     def make(self, epoch: int, number: int) -> TrainingSlices:
         """Phantom `number` of an epoch."""
-        return training_case(self.source, (self.seed, epoch, number), self.recipe, self.dose, self.slice_step)
+        seed = (self.seed, epoch, number)
+        return training_case(self.source, seed, self.recipe, self.dose, self.slice_step, self.target)

@@ -168,12 +168,26 @@ def network_of(settings: TrainingSettings) -> tuple[nn.Module, CheckpointInfo]:
     network.check_strip(wanted.frames, strips.rows, wanted.size)
     if strips.rows > wanted.size:
         raise InputError("strips.rows", f"{strips.rows} rows do not fit a slice of {wanted.size}", "use lower strips")
-    if wanted.target == "correction":
+    if wanted.start:
+        begin_with(network, Path(wanted.start), wanted.name, arguments)
+    elif wanted.target == "correction":
         nn.init.zeros_(network.head.weight)
         nn.init.zeros_(network.head.bias)
     expected = NetworkInput(wanted.frames, wanted.size, INPUT_QUANTITIES[wanted.input], BOXES[wanted.box])
     rule = StripRule(strips.rows, strips.padding)
     return network, CheckpointInfo(wanted.name, arguments, expected, rule, target=TARGETS[wanted.target])
+
+
+def begin_with(network: nn.Module, path: Path, name: str, arguments: dict[str, Any]) -> None:
+    """Give a network the weights of a checkpoint of the same build.
+
+    :raises InputError: as `checkpoint.load`, or a checkpoint of another network
+    """
+    known = checkpoint.load(path)
+    if (known.info.network, dict(known.info.arguments)) != (name, arguments):
+        fact = f"holds a {known.info.network} with {known.info.arguments}, not a {name} with {arguments}"
+        raise InputError(path, fact, "change network.arguments, or start from another checkpoint")
+    network.load_state_dict(known.network.state_dict())
 
 
 def _recipe(info: CheckpointInfo) -> Recipe:

@@ -18,7 +18,7 @@ PHYSICAL = "physical"
 
 LOSSES = ("l2", "edges")
 SCHEDULES = ("constant", "cosine")
-CASE_TARGETS = ("reference", "truth")
+TRUTH_OR_REFERENCE = ("reference", "truth")
 TRAINED_ON = ("strips", "slices")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -33,6 +33,7 @@ class NetworkSettings:
     :param size: rows and columns of the box around the brain
     :param box: `tight` around the brain (the paper's), or the series' own `pixels` where the brain fits
     :param input: `signal` (the paper's) or `log-ratio`
+    :param start: a checkpoint whose weights the training begins with, instead of random ones
     :param target: `z-score` (the paper's), `blood-volume`, or `correction` to the closed form
     """
 
@@ -43,6 +44,7 @@ class NetworkSettings:
     box: str = "tight"
     input: str = "signal"
     target: str = "z-score"
+    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class PhantomSettings:
     :param tumors: tumor masks or folders of them; without any, tumors are invented
     :param an_epoch: phantoms an epoch
     :param slice_step: every so many slices of a phantom are trained on
+    :param target: the phantom's noise-free `truth`, or as in the paper the `reference` that Verbena makes of it at full
+        dose
     :param epochs: in which a phantom is seen, from the one that it is made for on. A phantom takes longer to make than
         to learn from; all that are still seen are in memory.
     """
@@ -99,6 +103,7 @@ class PhantomSettings:
     tumors: tuple[str, ...] = ()
     an_epoch: int = 25
     slice_step: int = 4
+    target: str = "truth"
     epochs: int = 1
 
 
@@ -247,7 +252,8 @@ def check_settings(settings: TrainingSettings) -> None:
         ("network.input", network.input, INPUT_QUANTITIES),
         ("network.target", network.target, TARGETS),
         ("network.box", network.box, BOXES),
-        ("cases.target", settings.cases.target, CASE_TARGETS),
+        ("cases.target", settings.cases.target, TRUTH_OR_REFERENCE),
+        ("phantoms.target", settings.phantoms.target, TRUTH_OR_REFERENCE),
         ("dose.method", dose.method, ("", PHYSICAL, *METHODS)),
         ("optimization.schedule", optimization.schedule, SCHEDULES),
         ("optimization.loss", optimization.loss, LOSSES),
@@ -365,6 +371,7 @@ def _relative_to(folder: Path, settings: TrainingSettings) -> TrainingSettings:
     phantoms = {name: tuple(map(place, getattr(settings.phantoms, name))) for name in _PATHS_OF_PHANTOMS}
     return replace(
         settings,
+        network=replace(settings.network, start=place(settings.network.start)),
         cases=replace(settings.cases, table=place(settings.cases.table)),
         phantoms=replace(settings.phantoms, **phantoms),
     )
