@@ -113,13 +113,6 @@ def addLegend(volumeNode, title: str):
     return legend
 
 
-def hideLegend(volumeNode) -> None:
-    """Hide the color legend of a map, where it has one."""
-    legend = _legendOf(volumeNode)
-    if legend is not None:
-        legend.SetVisibility(False)
-
-
 def _legendOf(volumeNode):
     for position in range(volumeNode.GetNumberOfDisplayNodes()):
         displayNode = volumeNode.GetNthDisplayNode(position)
