@@ -105,7 +105,8 @@ def addLegend(volumeNode, title: str):
     legend.SetAndObservePrimaryDisplayNode(displayNode)
     legend.SetAndObserveColorNodeID(displayNode.GetColorNodeID())
     legend.SetTitleText(title)
-    legend.SetLabelFormat("%.3g")
+    # As many characters in each: the application makes letters as large as the longest label allows.
+    legend.SetLabelFormat("%6.3g")
     legend.SetNumberOfLabels(5)
     legend.SetMaxNumberOfColors(_COLORS)
     legend.SetVisibility(True)

@@ -101,9 +101,8 @@ class SideBySide:
     def restore(self) -> None:
         """Show the layout that was there before ours."""
         if self.shown:
-            self._layoutManager.setLayout(
-                self._before if self._before is not None else slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView
-            )
+            # Slicer begins with number 0, which is no layout to go back to.
+            self._layoutManager.setLayout(self._before or slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
 
     def setVolume(self, viewName: str, volumeNode, label: str = "") -> None:
         """Put a volume into one view, without touching what lies over it.

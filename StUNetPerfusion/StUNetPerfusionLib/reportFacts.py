@@ -61,7 +61,7 @@ def _ofReference() -> dict[str, tuple[str, Callable[[str], str]]]:
     return {
         "Computation": (
             _("Reference"),
-            lambda name: _("FSL's verbena") if name == "verbena" else _("closed form, equal to Verbena"),
+            lambda name: _("FSL's verbena") if name == "verbena" else _("closed form, as verbena -modelfree"),
         ),
         "Dose": (_("Dose of the reference"), _percent),
         "Method": (_("Simulation of that dose"), _simulation),

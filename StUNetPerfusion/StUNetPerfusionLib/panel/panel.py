@@ -80,6 +80,8 @@ class Panel:
         if parameters is None:
             self.opened = self._openKey = self._segmentation = self._aifKey = self._previewKey = self._choices = None
             self._applied = None
+            if not self.run.running:
+                self.say("")  # of a scene that is gone
             self.run.onCancel()
             self.previewing.forget()
             self.views.forget()
