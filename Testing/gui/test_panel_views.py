@@ -108,7 +108,7 @@ def test_views_across_the_slices_are_painted_whole_and_can_be_turned_back(panel,
     choose(panel, scene, series)
     look_at(panel, 1)
     sliceNode = slicer.app.layoutManager().sliceWidget(layout.SERIES_VIEW).mrmlSliceNode()
-    sliceNode.SetSliceToRASByNTP(0, 1, 0, 1, 0, 0, 0, 0, 0, 0)
+    sliceNode.SetOrientation("Coronal")
     panel.dose.setDose(30)
     assert panel.views.shownSlices() == list(range(series.grid.shape[0]))
     frame = panel.opened.peak - panel.opened.droppedFrames
