@@ -94,6 +94,7 @@ class StUNetPerfusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self):
         """Called each time the user comes to this module."""
         self.initializeParameterNode()
+        self.panel.views.enter()
 
     def exit(self):
         """Called each time the user goes to another module; what runs goes on, and the layout stays as it is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,8 +15,8 @@ from stunet_perfusion.errors import InputError
 from StUNetPerfusionLib import resultImages
 from StUNetPerfusionLib.colors import shareWindow
 from StUNetPerfusionLib.comparison import Comparison, Regions
-from StUNetPerfusionLib.computations import AifChoice, Computations, DoseChoice
-from StUNetPerfusionLib.fslVerbena import VerbenaProcess
+from StUNetPerfusionLib.computations import AifChoice, Computations, DoseChoice, factsOf
+from StUNetPerfusionLib.fslVerbena import VerbenaProcess, findVerbena
 from StUNetPerfusionLib.nodeFrames import gridOfVolume
 from StUNetPerfusionLib.nodeHandle import NodeHandle
 from StUNetPerfusionLib.openInputs import WantedInput
@@ -30,7 +30,7 @@ from StUNetPerfusionLib.results import (
     placeResults,
     removeVolume,
 )
-from StUNetPerfusionLib.runs import Request, Steps
+from StUNetPerfusionLib.runs import Request, Steps, Turn
 from StUNetPerfusionLib.statistics import RegionStatistics, updateTable
 from StUNetPerfusionLib.translation import tr as _
 
@@ -180,25 +180,29 @@ def _referenceSteps(computations: Computations, wanted: WantedInput, aif: AifCho
 
 def _verbenaSteps(computations: Computations, wanted: WantedInput, aif: AifChoice, choice: ReferenceChoice) -> Steps:
     """:returns: Found"""
-    from stunet_perfusion.dose import simulate_dose
-
-    opened = yield from computations.opened(wanted)
-    curve = yield from computations.arterialInput(wanted, aif, choice.baseline)
-    prepared = opened.prepared
+    program = findVerbena()
     how = choice.dose
-    series = simulate_dose(prepared.series, prepared.bolus.arrival, how.dose, how.method, how.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        process = VerbenaProcess(series, opened.brain, how.dose * np.asarray(curve.curve), Path(folder))
+    folder = yield from computations.verbenaInput(wanted, how, aif, choice.baseline)
+    try:
+        process = VerbenaProcess(program, folder, wanted.facts.frameInterval, wanted.facts.echoTime)
         try:
             while not process.finished:
-                yield None
+                yield Turn(_("FSL's verbena computes the reference"))
             values = process.cbv()
         finally:
             process.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    opened = yield from computations.opened(wanted)
     if values.shape != wanted.facts.grid.shape:
         raise InputError("verbena", _("wrote a map of another size"), _("let the map be computed here"))
     title, images = resultImages.ofVerbena(wanted.facts.name, how.dose, values, opened.brain)
-    facts = {**how.facts(), "Computation": "verbena", "DroppedFrames": opened.droppedFrames, "Aif": aif.told}
+    facts = {
+        **how.facts(),
+        **factsOf(opened, wanted, aif),
+        "Computation": "verbena",
+        "Baseline": "first",  # the program knows no other
+    }
     return Found(title, images, wanted.facts.grid, facts)
 
 
@@ -220,16 +224,16 @@ def _valuesOf(referred: Found | NodeHandle, wanted: WantedInput) -> np.ndarray:
 def _within(steps: Steps, start: float, stop: float) -> Steps:
     """The same steps as a part of a longer run: their progress from 0 to 1 becomes `start` to `stop`."""
 
-    def scaled(request: Request | None) -> Request | None:
-        if request is None:
-            return None
+    def scaled(request: Request | Turn | None) -> Request | Turn | None:
+        if not isinstance(request, Request):
+            return request
         span = stop - start
         return replace(request, start=start + span * request.start, stop=start + span * request.stop)
 
     return _driven(steps, scaled)
 
 
-def _driven(steps: Steps, scaled: Callable[[Request | None], Request | None]) -> Steps:
+def _driven(steps: Steps, scaled: Callable[[Request | Turn | None], Request | Turn | None]) -> Steps:
     try:
         request = next(steps)
         while True:

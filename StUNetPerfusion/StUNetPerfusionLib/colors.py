@@ -105,19 +105,13 @@ def addLegend(volumeNode, title: str):
     legend.SetAndObservePrimaryDisplayNode(displayNode)
     legend.SetAndObserveColorNodeID(displayNode.GetColorNodeID())
     legend.SetTitleText(title)
-    legend.SetLabelFormat("%.3g")
+    # As many characters in each: the application makes letters as large as the longest label allows.
+    legend.SetLabelFormat("%6.3g")
     legend.SetNumberOfLabels(5)
     legend.SetMaxNumberOfColors(_COLORS)
     legend.SetVisibility(True)
     legend.Modified()  # Slicer shows a legend of a scene that was read only once it is told of a change
     return legend
-
-
-def hideLegend(volumeNode) -> None:
-    """Hide the color legend of a map, where it has one."""
-    legend = _legendOf(volumeNode)
-    if legend is not None:
-        legend.SetVisibility(False)
 
 
 def _legendOf(volumeNode):

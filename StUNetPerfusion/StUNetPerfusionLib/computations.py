@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,14 @@ class AifChoice:
     vessels: np.ndarray | None = None
     voxels: list[tuple[int, int, int]] | None = None
 
+    def facts(self) -> dict[str, Any]:
+        """As attributes of a result: two vessel regions are told apart by what is in them."""
+        if self.vessels is not None:
+            return {"Aif": self.told, "AifSha256": maskDigest(self.vessels)}
+        if self.voxels is not None:
+            return {"Aif": self.told, "AifVoxels": "; ".join(f"{x}, {y}, {z}" for z, y, x in self.voxels)}
+        return {"Aif": self.told}
+
     def argument(self, folder: Path) -> Any:
         """As the worker takes it.
 
@@ -189,14 +198,14 @@ class Computations:
         network = report["checkpoint"]["network"]
         facts = {
             **dose.facts(),
-            **_factsOf(opened, wanted, aif),
+            **factsOf(opened, wanted, aif),
             "Computation": "prediction",
             "Network": network,
             "Checkpoint": checkpoint.name,
             "CheckpointSha256": digest,
             "Stride": model["stride"],
         }
-        title, images = resultImages.ofPrediction(wanted.facts.name, dose.dose, network, maps, opened.brain)
+        title, images = resultImages.ofPrediction(wanted.facts.name, dose.dose, checkpoint.stem, maps, opened.brain)
         return Found(title, images, wanted.facts.grid, facts, report)
 
     def reference(self, wanted: WantedInput, dose: DoseChoice, aif: AifChoice, **how: Any) -> Steps:
@@ -212,7 +221,7 @@ class Computations:
         }
         facts = {
             **dose.facts(),
-            **_factsOf(opened, wanted, aif),
+            **factsOf(opened, wanted, aif),
             "Computation": "reference",
             "Baseline": how["baseline"],
             "LeakageCorrection": how["leakage_correction"],
@@ -241,6 +250,22 @@ class Computations:
         series = DscSeries(signal, facts.times, facts.grid, facts.echoTime, facts.name)
         return sequenceFromSeries(series, inputNode.GetScene(), lowDoseName(inputNode, dose.dose))
 
+    def verbenaInput(self, wanted: WantedInput, dose: DoseChoice, aif: AifChoice, baseline: Any) -> Steps:
+        """What FSL's program wants to read, written by the worker.
+
+        :param baseline: frames of S0, by which the arterial input is found
+        :returns: the folder with `data.nii`, `mask.nii` and `aif.nii`; whoever asked removes it
+        """
+        check_dose(dose.dose, dose.method)
+        opened = yield from self._inputs.open(wanted, 0.0, 0.1)
+        asked = self._request(opened, "aif", 0.1, aif=aif.argument(self._worker.folder), baseline=baseline)
+        found = yield replace(asked, stop=0.3)
+        self._worker.take(found["voxels"])
+        asked = self._request(opened, "verbena_input", 0.3, curve=found["curve"], **dose.arguments())
+        # What the program itself takes is the rest.
+        answer = yield replace(asked, stop=0.6)
+        return self._worker.folder / answer["folder"]
+
     def scores(self, compared: Comparison) -> Steps:
         """:returns: the numbers of `metrics.compare_maps`"""
         files = {}
@@ -256,17 +281,32 @@ class Computations:
         return ArterialCurve(np.array(told["curve"]), np.array(told["times"]), told["source"], told["unit"], voxels)
 
 
+def brainFacts(opened: OpenedInput, given: bool) -> dict[str, str]:
+    """Which brain mask a result was made with, as attributes.
+
+    :param given: whether the user gave it
+    """
+    if not given:
+        return {"BrainMask": "automatic"}
+    return {"BrainMask": "given", "BrainMaskSha256": maskDigest(opened.brain)}
+
+
+def maskDigest(mask: np.ndarray) -> str:
+    """SHA-256 of a mask (Z, Y, X) of bool, in hexadecimal digits."""
+    return hashlib.sha256(repr(mask.shape).encode() + np.packbits(mask).tobytes()).hexdigest()
+
+
 def lowDoseName(inputNode, dose: float) -> str:
     """What a series at a lower dose is called."""
     return _("{name} at {percent:g} % dose").format(name=inputNode.GetName(), percent=100 * dose)
 
 
-def _factsOf(opened: OpenedInput, wanted: WantedInput, aif: AifChoice) -> dict[str, Any]:
+def factsOf(opened: OpenedInput, wanted: WantedInput, aif: AifChoice) -> dict[str, Any]:
     """What a result depends on besides its dose."""
     return {
         "DroppedFrames": opened.droppedFrames,
         "FrameInterval": f"{wanted.facts.frameInterval:g}",
         "EchoTime": None if wanted.facts.echoTime is None else f"{wanted.facts.echoTime:g}",
-        "BrainMask": "automatic" if wanted.mask is None else "given",
-        "Aif": aif.told,
+        **brainFacts(opened, given=wanted.mask is not None),
+        **aif.facts(),
     }

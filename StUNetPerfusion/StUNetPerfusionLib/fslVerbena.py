@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+import slicer
 
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.series import DscSeries, Grid
 from StUNetPerfusionLib.translation import tr as _
 
 _CBV = Path("result") / "modelfree" / "cbv.nii.gz"
@@ -29,37 +31,42 @@ def verbenaProgram() -> str | None:
     return found
 
 
+def findVerbena() -> str:
+    """The path of the program.
+
+    :raises InputError: FSL is not installed
+    """
+    program = verbenaProgram()
+    if program is None:
+        raise InputError("verbena", _("is not on the path"), _("install FSL, or let the map be computed here"))
+    return program
+
+
 class VerbenaProcess:
     """One run of the program. It never blocks: whoever started it asks `finished` now and then.
 
-    :param series: steady frames only
-    :param brain: (Z, Y, X) bool
-    :param aif: (T,) delta R2* in 1/s, or TE * delta R2* where the series has no TE
-    :param folder: an empty one, for its files
-    :raises InputError: the program is not there
+    :param program: its path
+    :param folder: with `data.nii` (steady frames only), `mask.nii` and `aif.nii`; the program writes into it
+    :param frameInterval: seconds
+    :param echoTime: seconds; None where the arterial input is TE * delta R2*
     """
 
-    def __init__(self, series: DscSeries, brain: np.ndarray, aif: np.ndarray, folder: Path) -> None:
-        program = verbenaProgram()
-        if program is None:
-            raise InputError("verbena", _("is not on the path"), _("install FSL, or let the map be computed here"))
+    def __init__(self, program: str, folder: Path, frameInterval: float, echoTime: float | None) -> None:
         self._folder = folder
-        _write(folder / "data.nii.gz", series.signal, series.grid)
-        _write(folder / "mask.nii.gz", brain.astype(np.uint8), series.grid)
-        everywhere = np.broadcast_to(aif.astype(np.float32)[:, None, None, None], series.signal.shape)
-        _write(folder / "aif.nii.gz", everywhere, series.grid)
         # CBV does not depend on TE; without one, 1 makes the program's concentrations those of the arterial input.
-        echoTime = series.echo_time if series.echo_time is not None else 1.0
+        echoTime = 1.0 if echoTime is None else echoTime
         arguments = [program, "-i", "data", "-a", "aif", "-aifconc", "-m", "mask", "-o", "result", "-modelfree"]
-        arguments += ["-tr", f"{series.frame_interval:g}", "-te", f"{echoTime:g}"]
+        arguments += ["-tr", f"{frameInterval:g}", "-te", f"{echoTime:g}"]
         self._log = (folder / "log.txt").open("wb")
         self._process = subprocess.Popen(
             arguments,
             cwd=folder,
-            env={**os.environ, "FSLOUTPUTTYPE": "NIFTI_GZ"},
+            env={**_environment(), "FSLOUTPUTTYPE": "NIFTI_GZ"},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
+            # A script that starts other programs: they are to end with it.
+            start_new_session=True,
         )
 
     @property
@@ -68,9 +75,13 @@ class VerbenaProcess:
         return self._process.poll() is not None
 
     def stop(self) -> None:
-        """End the program, if it still runs."""
+        """End the program and all that it started, if it still runs."""
         if not self.finished:
-            self._process.kill()
+            if hasattr(os, "killpg"):
+                with suppress(ProcessLookupError):  # it has ended this moment
+                    os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
         self._process.wait()
         self._log.close()
 
@@ -88,15 +99,6 @@ class VerbenaProcess:
         return sitk.GetArrayFromImage(sitk.ReadImage(str(path), sitk.sitkFloat32))
 
 
-def _write(path: Path, array: np.ndarray, grid: Grid) -> None:
-    """One volume, or a series of them, as NIfTI."""
-
-    def volume(values: np.ndarray) -> sitk.Image:
-        image = sitk.GetImageFromArray(np.ascontiguousarray(values))
-        image.SetOrigin(grid.lps_origin.tolist())
-        image.SetSpacing(grid.spacing.tolist())
-        image.SetDirection(grid.lps_direction.ravel().tolist())
-        return image
-
-    image = sitk.JoinSeries([volume(frame) for frame in array]) if array.ndim == 4 else volume(array)
-    sitk.WriteImage(image, str(path))
+def _environment() -> dict[str, str]:
+    """As Slicer itself was started: its own libraries must not be found by the program."""
+    return slicer.util.startupEnvironment() if hasattr(slicer, "app") else dict(os.environ)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import slicer
-from slicer.i18n import tr as _
 
 from StUNetPerfusionLib.nodeFrames import gridOfVolume
+from StUNetPerfusionLib.translation import tr as _
 
 #: Far from the numbers that Slicer and other extensions take for their layouts.
 LAYOUT_ID = 28734
@@ -21,21 +23,25 @@ PLOT_VIEW = "PerfusionCurves"
 MAP_VIEWS = (PREDICTION_VIEW, REFERENCE_VIEW, THIRD_VIEW)
 SLICE_VIEWS = (SERIES_VIEW, *MAP_VIEWS)
 
+#: What linked views may hand on, all bits set.
+_ALL_FLAGS = 0xFFFFFFFF
+
 #: Slice views of one group follow each other and leave those of other layouts alone.
 _VIEW_GROUP = 28734
 
 
+def viewLabels() -> dict[str, str]:
+    """What the handles of the views say while nothing is in them."""
+    return {SERIES_VIEW: _("DSC"), PREDICTION_VIEW: _("CBV"), REFERENCE_VIEW: _("Ref"), THIRD_VIEW: _("+")}
+
+
 def layoutDescription() -> str:
     """The layout as Slicer's layout manager reads it."""
-    names = {
-        SERIES_VIEW: (_("DSC"), "#8C8C8C"),
-        PREDICTION_VIEW: (_("CBV"), "#E07B39"),
-        REFERENCE_VIEW: (_("Ref"), "#3F8FBF"),
-        THIRD_VIEW: (_("+"), "#7A9E46"),
-    }
+    colors = {SERIES_VIEW: "#8C8C8C", PREDICTION_VIEW: "#E07B39", REFERENCE_VIEW: "#3F8FBF", THIRD_VIEW: "#7A9E46"}
+    labels = viewLabels()
 
     def sliceView(name: str) -> str:
-        label, color = names[name]
+        label, color = labels[name], colors[name]
         return (
             f'<item splitSize="500"><view class="vtkMRMLSliceNode" singletontag="{name}">'
             '<property name="orientation" action="default">Axial</property>'
@@ -95,20 +101,22 @@ class SideBySide:
     def restore(self) -> None:
         """Show the layout that was there before ours."""
         if self.shown:
-            self._layoutManager.setLayout(
-                self._before if self._before is not None else slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView
-            )
+            # Slicer begins with number 0, which is no layout to go back to.
+            self._layoutManager.setLayout(self._before or slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
 
     def setVolume(self, viewName: str, volumeNode, label: str = "") -> None:
         """Put a volume into one view, without touching what lies over it.
 
         :param volumeNode: vtkMRMLVolumeNode, or None for an empty view
-        :param label: what the view's handle says
+        :param label: what the view's handle says; by default what it said before
         """
         compositeNode = self._compositeNode(viewName)
         if compositeNode is None:
             return
         nodeId = volumeNode.GetID() if volumeNode is not None else None
+        # The views move as one, and each keeps its own volume. When any volume is removed, a view may select its own
+        # one again, and would hand it to all that are linked with it.
+        compositeNode.SetInteractionFlagsModifier(_ALL_FLAGS & ~compositeNode.BackgroundVolumeFlag)
         if compositeNode.GetBackgroundVolumeID() != nodeId:
             # An empty view has no slices but the one at 0, to which it would drag the views that are linked with it.
             compositeNode.SetLinkedControl(False)
@@ -116,10 +124,16 @@ class SideBySide:
             compositeNode.SetBackgroundVolumeID(nodeId)
             if wasEmpty and nodeId is not None and viewName != SERIES_VIEW:
                 self._follow(viewName)
-            compositeNode.SetHotLinkedControl(nodeId is not None)
+            compositeNode.SetHotLinkedControl(True)
             compositeNode.SetLinkedControl(nodeId is not None)
+        if nodeId is None:
+            label = viewLabels()[viewName]
         if label and self.sliceNode(viewName).GetLayoutLabel() != label:
             self.sliceNode(viewName).SetLayoutLabel(label)
+
+    def onChange(self, callback: Callable[[int], None]) -> None:
+        """Call back with its number whenever another layout is shown, by whomever."""
+        self._layoutManager.connect("layoutChanged(int)", callback)
 
     def volumeId(self, viewName: str) -> str | None:
         """The ID of the volume in one view, or None where it is empty."""

@@ -109,8 +109,10 @@ class PerfusionParameters:
     segmentation, *Segment: regions, segments by their ID, "" for none
     dosePercent, method: the simulated dose
     frame: the frame that is shown
+    frameInputId: ID of the input whose frame that is
     checkpoint: path of the file; "" for the first that ships
     device: as torch names it, or "auto"
+    deviceLabel: what people call it, for a computer that does not have it
     preview: whether the shown slice is predicted when the slider is released
     """
 
@@ -126,8 +128,10 @@ class PerfusionParameters:
     dosePercent: Annotated[float, WithinRange(10, 100)] = 100.0
     method: DoseMethod = DoseMethod.NOISE_MATCHED
     frame: Annotated[int, Minimum(0)] = 0
+    frameInputId: str = ""
     checkpoint: str = ""
     device: str = "auto"
+    deviceLabel: str = ""
     preview: bool = True
     referenceSource: ReferenceSource = ReferenceSource.BUILT_IN
     referenceVolume: slicer.vtkMRMLScalarVolumeNode

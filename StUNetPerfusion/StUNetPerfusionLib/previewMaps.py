@@ -59,19 +59,13 @@ class PreviewMaps:
         self._painted.add(slice)
         return new
 
-    def keepOnly(self, slices: list[int]) -> None:
-        """Blank all other slices: they were made with other settings, and would be taken for the present ones."""
-        for stale in self._painted - set(slices):
-            for role in self._nodeIds:
-                node = self.node(role)
-                if node is not None:
-                    slicer.util.arrayFromVolume(node)[stale] = 0
-        if self._painted - set(slices):
-            for role in self._nodeIds:
-                node = self.node(role)
-                if node is not None:
-                    slicer.util.arrayFromVolumeModified(node)
-        self._painted &= set(slices)
+    def blank(self) -> None:
+        """Empty all slices: they were made with other settings, and would be taken for the present ones."""
+        for node in (self.node(role) for role in self._nodeIds):
+            if node is not None and self._painted:
+                slicer.util.arrayFromVolume(node)[list(self._painted)] = 0
+                slicer.util.arrayFromVolumeModified(node)
+        self._painted = set()
 
     def remove(self) -> None:
         """Take the volumes out of the scene."""

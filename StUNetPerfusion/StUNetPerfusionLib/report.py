@@ -12,7 +12,8 @@ import slicer
 
 from stunet_perfusion.errors import OutputError
 from stunet_perfusion.staged import staged_file
-from StUNetPerfusionLib.results import PREFIX
+from StUNetPerfusionLib.applying import AppliedResult
+from StUNetPerfusionLib.reportFacts import factsInWords
 from StUNetPerfusionLib.translation import tr as _
 
 #: A4 at 150 dots an inch.
@@ -20,18 +21,13 @@ _PAGE_SIZE = (1240, 1754)
 _MARGIN = 70
 _DOTS_PER_INCH = 150
 
-#: Attributes of the result that a reader wants to see, in this order; the rest follows.
-_FIRST_FACTS = ("InputName", "Dose", "Method", "Checkpoint", "CheckpointSha256", "Device", "Version")
 
-
-def writeReport(path: Path, volumeNode, tableNode, layoutManager, title: str) -> None:
+def writeReport(path: Path, result: AppliedResult, layoutManager) -> None:
     """Write the page.
 
     :param path: ends with .pdf or .png
-    :param volumeNode: the predicted map, whose attributes tell how it was made
-    :param tableNode: vtkMRMLTableNode of the numbers, or None
+    :param result: whose maps the views show
     :param layoutManager: of the application; its views are shown as they are
-    :param title: of the page
     :raises OutputError: another kind of file, or one that cannot be written
     """
     if path.suffix.lower() not in (".pdf", ".png"):
@@ -41,8 +37,9 @@ def writeReport(path: Path, volumeNode, tableNode, layoutManager, title: str) ->
         # What was put into the views a moment ago must be what the page shows.
         slicer.app.processEvents()
         slicer.util.forceRenderAllViews()
-        layoutManager.viewport().grab().save(views, "PNG")
-        page = _paint(_asHtml(title, views, volumeNode, tableNode))
+        width = _PAGE_SIZE[0] - 2 * _MARGIN
+        layoutManager.viewport().grab().scaledToWidth(width, qt.Qt.SmoothTransformation).save(views, "PNG")
+        page = _paint(_asHtml(views, result))
         written = _savePdf(page, str(staged)) if path.suffix.lower() == ".pdf" else page.save(str(staged), "PNG")
         if not written:
             raise OutputError(path, _("could not be written"), _("choose another folder"))
@@ -78,17 +75,17 @@ def _savePdf(page, path: str) -> bool:
     return painter.end()
 
 
-def _asHtml(title: str, views: str, volumeNode, tableNode) -> str:
+def _asHtml(views: str, result: AppliedResult) -> str:
     width = _PAGE_SIZE[0] - 2 * _MARGIN
     today = datetime.date.today().isoformat()
     parts = [
-        f"<h2>{html.escape(title)}</h2>",
+        f"<h2>{html.escape(result.cbv.GetName())}</h2>",
         f"<p>{html.escape(_('Research use only: not for diagnosis.'))} StUNetPerfusion, {today}.</p>",
         f'<p><img src="{html.escape(views)}" width="{width}"></p>',
     ]
-    if tableNode is not None:
-        parts.append(_tableAsHtml(tableNode))
-    parts.append(_factsAsHtml(volumeNode))
+    if result.table is not None:
+        parts.append(_tableAsHtml(result.table))
+    parts.append(_factsAsHtml(factsInWords(result.cbv, result.reference)))
     return "\n".join(parts)
 
 
@@ -106,13 +103,8 @@ def _tableAsHtml(tableNode) -> str:
     return f'<table cellspacing="0" cellpadding="4" border="1" style="border-collapse:collapse">{lines}</table>'
 
 
-def _factsAsHtml(volumeNode) -> str:
-    facts = {
-        name[len(PREFIX) :]: volumeNode.GetAttribute(name)
-        for name in volumeNode.GetAttributeNames()
-        if name.startswith(PREFIX)
-    }
-    names = [name for name in _FIRST_FACTS if name in facts]
-    names += sorted(set(facts) - set(names) - {"Role", "Result"})
-    lines = "".join(f"<tr><td>{html.escape(name)}</td><td>{html.escape(facts[name])}</td></tr>" for name in names)
+def _factsAsHtml(facts: list[tuple[str, str]]) -> str:
+    lines = "".join(
+        f"<tr><td width='260'>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in facts
+    )
     return f'<p>&nbsp;</p><table cellspacing="0" cellpadding="2">{lines}</table>'

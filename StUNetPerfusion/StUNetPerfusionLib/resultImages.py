@@ -22,19 +22,20 @@ _STANDARDIZED_WINDOW = (-2.0, 4.0)
 
 
 def ofPrediction(
-    name: str, dose: float, network: str, maps: Mapping[str, np.ndarray], brain: np.ndarray
+    name: str, dose: float, checkpoint: str, maps: Mapping[str, np.ndarray], brain: np.ndarray
 ) -> tuple[str, list[ResultImage]]:
     """The volumes of a prediction.
 
     :param name: of the series
     :param dose: share of the dose
-    :param network: its name
+    :param checkpoint: name of its file, without the ending
     :param maps: `cbv`, `uncertainty`, `standardized`, (Z, Y, X) each
     :param brain: (Z, Y, X) bool
     :returns: title of the folder, and its volumes
     """
     window, level = windowAndLevel(maps["cbv"], brain)
-    texts = {"name": name, "condition": _("at {percent:g} % ({network})").format(percent=100 * dose, network=network)}
+    condition = _("at {percent:g} % ({checkpoint})").format(percent=100 * dose, checkpoint=checkpoint)
+    texts = {"name": name, "condition": condition}
 
     def gray(node) -> None:
         node.CreateDefaultDisplayNodes()

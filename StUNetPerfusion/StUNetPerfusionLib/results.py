@@ -196,24 +196,6 @@ def provenance(volumeNode) -> dict[str, str]:
     return {name[len(PREFIX) :]: volumeNode.GetAttribute(name) for name in names}
 
 
-def resultsOf(scene, inputName: str | None = None) -> list[ResultNodes]:
-    """All results in a scene, in the order in which they were added.
-
-    :param inputName: only those of this input
-    """
-    found: dict[str, dict[str, NodeHandle]] = {}
-    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode", scene):
-        identity = node.GetAttribute(RESULT)
-        if identity and inputName in (None, node.GetAttribute(PREFIX + "InputName")):
-            found.setdefault(identity, {})[node.GetAttribute(ROLE)] = NodeHandle(node)
-    hierarchy = hierarchyOf(scene)
-    results = []
-    for handles in found.values():
-        item = hierarchy.GetItemByDataNode(next(iter(handles.values())).node)
-        results.append(ResultNodes(handles, hierarchy.GetItemParent(item)))
-    return results
-
-
 def fileDigest(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
     with open(path, "rb") as file:

@@ -1,8 +1,8 @@
 """Something that the worker does for us: how far it is, how it ended, and how to stop it.
 
-What a run does is a generator. It yields `Request`s, of which it gets the results back, and `None` where it only lets
-others have a turn between two pieces of its own work. What it returns is the run's result. Nothing blocks, and
-nothing touches the scene before the last request was answered.
+What a run does is a generator. It yields `Request`s, of which it gets the results back, and `None` or a `Turn` where it
+only lets others have a turn between two pieces of its own work. What it returns is the run's result. Nothing blocks,
+and nothing touches the scene before the last request was answered.
 """
 
 from __future__ import annotations
@@ -39,6 +39,16 @@ class Request:
     start: float = 0.0
     stop: float = 1.0
     generation: int | None = None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn for others while something goes on of which nobody knows how long it takes.
+
+    :param message: what goes on, for people
+    """
+
+    message: str
 
 
 #: What a run does.
@@ -98,7 +108,7 @@ class Run:
     @property
     def remainingSeconds(self) -> float | None:
         """By the speed so far; None where that says nothing yet."""
-        if not self.running or self.fraction < _LEAST_FRACTION:
+        if not self.running or self.fraction < _LEAST_FRACTION or self._request is None:
             return None
         return self.seconds * (1 - self.fraction) / self.fraction
 
@@ -172,7 +182,11 @@ class Run:
             return
         try:
             wanted = resume()
-            if wanted is not None:
+            if isinstance(wanted, Turn):
+                self._request = None
+                if wanted.message != self.message:
+                    self.say(self.fraction, wanted.message)
+            elif wanted is not None:
                 self._request = wanted
                 self._requestId = self._worker.send(wanted.do, wanted.arguments, wanted.generation)
         except StopIteration as end:

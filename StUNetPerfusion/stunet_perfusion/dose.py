@@ -42,7 +42,7 @@ def simulate_slice(
     :param baseline_frames: number of first frames without contrast
     :param dose: share of the dose that is kept, in (0, 1]; 1 returns a copy of the signal, bit for bit
     :param method: "equation1" or "noise-matched"
-    :param generator: the source of the noise; "equation1" does not use it
+    :param generator: the source of the noise, one child of it a frame; "equation1" does not use it
     :param window: frames of the moving average of equation 1, odd
     :returns: the shape of `signal`, float32, finite and never below 0, as a magnitude is not
     :raises InputError: a dose, method or window that is none, or a baseline too short for the method
@@ -57,11 +57,17 @@ def simulate_slice(
     baseline = NoisyBaseline.of(signal, baseline_frames)
     result = np.empty_like(signal)
     # One frame stays in a processor's cache through all the steps; a slice does not.
-    for frame in range(len(signal)):
+    # A generator for each frame lets a preview draw a late one without all that come before it.
+    for frame, source in enumerate(generator.spawn(len(signal))):
         one = slice(frame, frame + 1)
-        noise = generator.standard_normal(signal[one].shape, dtype=np.float32)
+        noise = source.standard_normal(signal[one].shape, dtype=np.float32)
         result[one] = lower_with_noise(signal[one], baseline, dose, noise)
     return result
+
+
+def frame_generator(seed: int, z: int, frame: int) -> np.random.Generator:
+    """The source of the noise of one frame, where that of the whole slice z is `np.random.default_rng([seed, z])`."""
+    return np.random.default_rng(np.random.SeedSequence([seed, z], spawn_key=(frame,)))
 
 
 def simulate_dose(
@@ -77,7 +83,7 @@ def simulate_dose(
     """A series at a lower dose, slice by slice.
 
     Slice z draws its noise from `np.random.default_rng([seed, z])`, so that one slice computed alone equals the same
-    slice of the whole series.
+    slice of the whole series; `frame_generator` is that of one of its frames.
 
     :param series: steady frames only, (T, Z, Y, X)
     :param baseline_frames: number of first frames without contrast

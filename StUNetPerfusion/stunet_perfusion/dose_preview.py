@@ -1,7 +1,8 @@
 """The lower dose while somebody drags a slider: single frames and curves, as soon as they are looked at.
 
 Everything here equals `dose.simulate_slice` with the generator of the slice, `np.random.default_rng([seed, z])`, bit
-for bit. What does not depend on the dose, the baseline and the noise, is kept for the slices looked at last.
+for bit, and any frame costs the same. What does not depend on the dose, the baseline and the noise, is kept for what
+was looked at last.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from stunet_perfusion.dose import (
     NoisyBaseline,
     centered_mean,
     check_dose,
+    frame_generator,
     lower_by_equation1,
     lower_with_noise,
     moving_average,
@@ -25,8 +27,11 @@ from stunet_perfusion.preparation import PreparedSeries
 #: Frames of equation 1's moving average, as `simulate_slice` takes them by default.
 WINDOW = 5
 
-#: Slices whose noise is kept, 17 MB for 256 x 256 x 64: those of a few views and their neighbors.
-_SLICES_KEPT = 4
+#: Slices whose baseline is kept, 1 MB each for 256 x 256: all that a view across them shows.
+_SLICES_KEPT = 64
+
+#: Frames of slices whose noise is kept, 0.25 MB each for 256 x 256: a curve, or one frame of a view across the slices.
+_NOISE_KEPT = 128
 
 
 class DosePreview:
@@ -39,6 +44,7 @@ class DosePreview:
         self._signal = prepared.series.signal
         self._baseline_frames = prepared.bolus.arrival
         self._slices: OrderedDict[int, _Slice] = OrderedDict()
+        self._noise = _Noise(self._signal.shape[2:])
 
     def frame(self, z: int, frame: int, dose: float, method: Method, seed: int = 0) -> np.ndarray:
         """One frame of one slice.
@@ -72,7 +78,7 @@ class DosePreview:
 
     def _slice(self, z: int) -> _Slice:
         if z not in self._slices:
-            self._slices[z] = _Slice(self._signal[:, z], z, self._baseline_frames)
+            self._slices[z] = _Slice(self._signal[:, z], z, self._baseline_frames, self._noise)
             if len(self._slices) > _SLICES_KEPT:
                 self._slices.popitem(last=False)
         self._slices.move_to_end(z)
@@ -85,21 +91,23 @@ class _Slice:
     :param signal: (T, Y, X), steady frames only
     :param z: number of the slice
     :param baseline_frames: number of first frames without contrast
+    :param noise: of the series
     """
 
-    def __init__(self, signal: np.ndarray, z: int, baseline_frames: int) -> None:
+    def __init__(self, signal: np.ndarray, z: int, baseline_frames: int, noise: _Noise) -> None:
         self._signal = signal if signal.dtype == np.float32 else signal.astype(np.float32)
+        self._z = z
         self._baseline_frames = baseline_frames
         self._mean: np.ndarray | None = None
         self._baseline: NoisyBaseline | None = None
-        self._noise = _Noise(signal.shape, z)
+        self._noise = noise
 
     def frame(self, frame: int, dose: float, method: Method, seed: int) -> np.ndarray:
         signal = self._signal[frame]
         if method == "equation1":
             average = centered_mean(self._signal, frame, WINDOW)
             return lower_by_equation1(signal, average, self._baseline_mean(), dose)
-        noise = self._noise.until(frame, seed)[frame].copy()
+        noise = self._noise.at(self._z, frame, seed).copy()
         return lower_with_noise(signal, self._noisy_baseline(), dose, noise)
 
     def voxel(self, row: int, column: int, dose: float, method: Method, seed: int) -> np.ndarray:
@@ -108,7 +116,7 @@ class _Slice:
             # Over so few frames numpy adds one after another in a curve as in a slice.
             average = moving_average(signal, WINDOW)
             return lower_by_equation1(signal, average, self._baseline_mean()[row, column], dose)
-        noise = self._noise.until(len(signal) - 1, seed)[:, row, column].copy()
+        noise = np.array([self._noise.at(self._z, frame, seed)[row, column] for frame in range(len(signal))])
         return lower_with_noise(signal, self._noisy_baseline().at(row, column), dose, noise)
 
     def _baseline_mean(self) -> np.ndarray:
@@ -124,25 +132,21 @@ class _Slice:
 
 
 class _Noise:
-    """The noise of a slice, drawn frame by frame in the order in which `simulate_slice` draws it in one go.
+    """The noise of single frames of slices, as `simulate_slice` draws it; what was looked at last is kept.
 
-    :param shape: (T, Y, X)
-    :param z: number of the slice
+    :param shape: (Y, X)
     """
 
-    def __init__(self, shape: tuple[int, ...], z: int) -> None:
+    def __init__(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
-        self._z = z
-        self._seed: int | None = None
+        self._drawn: OrderedDict[tuple[int, int, int], np.ndarray] = OrderedDict()
 
-    def until(self, frame: int, seed: int) -> np.ndarray:
-        """(T, Y, X) float32, of which the frames up to `frame` are drawn. Not to be changed."""
-        if seed != self._seed:
-            self._seed = seed
-            self._generator = np.random.default_rng([seed, self._z])
-            self._values = np.empty(self._shape, np.float32)
-            self._drawn = 0
-        while self._drawn <= frame:
-            self._generator.standard_normal(dtype=np.float32, out=self._values[self._drawn])
-            self._drawn += 1
-        return self._values
+    def at(self, z: int, frame: int, seed: int) -> np.ndarray:
+        """(Y, X) float32. Not to be changed."""
+        key = (seed, z, frame)
+        if key not in self._drawn:
+            self._drawn[key] = frame_generator(seed, z, frame).standard_normal(self._shape, dtype=np.float32)
+            if len(self._drawn) > _NOISE_KEPT:
+                self._drawn.popitem(last=False)
+        self._drawn.move_to_end(key)
+        return self._drawn[key]

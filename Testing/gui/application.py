@@ -86,6 +86,11 @@ class LayoutManager:
         self._scene, self._layoutNode, self._viewNames = scene, layoutNode, viewNames
         self._widgets: dict[str, SliceWidget] = {}
         self.plotViewCount = 0
+        self._changed = Signal()
+
+    def connect(self, signature: str, slot) -> None:
+        assert signature == "layoutChanged(int)"
+        self._changed.connect(slot)
 
     def layoutLogic(self):
         return SimpleNamespace(GetLayoutNode=lambda: self._layoutNode)
@@ -96,6 +101,7 @@ class LayoutManager:
             if name not in self._widgets:
                 sliceNode = self._scene.AddNewNodeByClass("vtkMRMLSliceNode", name)
                 self._widgets[name] = SliceWidget(sliceNode, self._scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode"))
+        self._changed.emit(layout)
 
     def sliceWidget(self, name: str) -> SliceWidget | None:
         return self._widgets.get(name)
@@ -106,6 +112,7 @@ class Observer:
 
     def __init__(self) -> None:
         self._observed: list[tuple] = []
+        self.parent = SimpleNamespace(isEntered=True)
 
     def hasObserver(self, node, event, callback) -> bool:
         return (node, event, callback) in self._observed

@@ -25,6 +25,7 @@ def scene(monkeypatch):
     segmentations = slicer.vtkSlicerSegmentationsModuleLogic()
     segmentations.SetMRMLScene(scene)
     scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     for kind in ("vtkMRMLCrosshairNode", "vtkMRMLLayoutNode"):
         scene.AddNewNodeByClass(kind)
     for name in list(sys.modules):

@@ -124,3 +124,25 @@ def look_at(panel, slice: int) -> None:
     sliceNode.RotateToVolumePlane(panel.views.lowDose.node)
     center = panel.opened.series.grid.ijk_to_ras @ [0, 0, slice, 1]
     sliceNode.JumpSlice(*center[:3])
+
+
+def applied(scene, inputNode, dose: float, **facts):
+    """A result in the scene, as far as the panel looks at it.
+
+    :param facts: attributes of the prediction
+    """
+    import slicer
+
+    applying = importlib.import_module("StUNetPerfusionLib.applying")
+    results = importlib.import_module("StUNetPerfusionLib.results")
+    nodes = [scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"map {n}") for n in range(2)]
+    for node in nodes:
+        slicer.util.updateVolumeFromArray(node, np.ones((2, 3, 4), np.float32))
+        node.SetAttribute("StUNetPerfusion.Dose", f"{dose:g}")
+    nodes[0].SetNodeReferenceID(results.INPUT, inputNode.GetID())
+    nodes[0].SetNodeReferenceID(applying.REFERENCE, nodes[1].GetID())
+    table = scene.AddNewNodeByClass("vtkMRMLTableNode", f"numbers at {dose:g}")
+    nodes[0].SetNodeReferenceID(applying.TABLE, table.GetID())
+    for name, value in facts.items():
+        nodes[0].SetAttribute(f"StUNetPerfusion.{name}", value)
+    return applying.AppliedResult(importlib.import_module("StUNetPerfusionLib.nodeHandle").NodeHandle(nodes[0]))

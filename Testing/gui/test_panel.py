@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gui.panel_case import READY, choose, look_at, opened, part
+from gui.panel_case import READY, applied, choose, look_at, opened, part
 from science.synthetic import make_series
 from stunet_perfusion.errors import InputError
 
@@ -302,19 +302,6 @@ def test_curves_of_segments_follow_what_is_drawn(panel, scene, series):
     expected = series.signal[:, drawn].mean(axis=1)
     baseline = series.signal[panel.opened.droppedFrames : panel.opened.arrival][:, drawn].mean()
     np.testing.assert_allclose(curve.values, 100 * expected / baseline, rtol=1e-4)
-
-
-def applied(scene, inputNode, dose: float):
-    """A result in the scene, as far as the panel looks at it."""
-    applying = importlib.import_module("StUNetPerfusionLib.applying")
-    results = importlib.import_module("StUNetPerfusionLib.results")
-    nodes = [scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"map {n}") for n in range(2)]
-    for node in nodes:
-        slicer.util.updateVolumeFromArray(node, np.ones((2, 3, 4), np.float32))
-        node.SetAttribute("StUNetPerfusion.Dose", f"{dose:g}")
-    nodes[0].SetNodeReferenceID(results.INPUT, inputNode.GetID())
-    nodes[0].SetNodeReferenceID(applying.REFERENCE, nodes[1].GetID())
-    return applying.AppliedResult(importlib.import_module("StUNetPerfusionLib.nodeHandle").NodeHandle(nodes[0]))
 
 
 def test_a_result_of_the_series_before_does_not_appear_under_this_one(panel, scene, series):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,10 +22,10 @@ import SimpleITK as sitk
 
 arguments = dict(zip(sys.argv[1:], sys.argv[2:]))
 assert "-modelfree" in sys.argv and "-aifconc" in sys.argv
-data = sitk.ReadImage(arguments["-i"] + ".nii.gz")
+data = sitk.ReadImage(arguments["-i"] + ".nii")
 signal = sitk.GetArrayFromImage(data).astype(float)
-aif = sitk.GetArrayFromImage(sitk.ReadImage(arguments["-a"] + ".nii.gz")).astype(float)
-mask = sitk.GetArrayFromImage(sitk.ReadImage(arguments["-m"] + ".nii.gz")) > 0
+aif = sitk.GetArrayFromImage(sitk.ReadImage(arguments["-a"] + ".nii")).astype(float)
+mask = sitk.GetArrayFromImage(sitk.ReadImage(arguments["-m"] + ".nii")) > 0
 with np.errstate(all="ignore"):
     curve = -np.log(signal / signal[0]) / float(arguments["-te"])
     cbv = np.where(mask, curve.sum(0) / aif.sum(0), 0)
@@ -151,6 +153,93 @@ def test_verbena_of_fsl_is_run_where_it_is_installed(scene, perfusion, monkeypat
     assert brain.sum() > 500
     np.testing.assert_allclose(array(found.reference)[brain], array(ours.cbv)[brain], rtol=2e-4, atol=1e-5)
     assert "Verbena" in found.reference.GetName()
+
+
+def test_verbena_reads_the_low_dose_that_we_compute(scene, perfusion, monkeypatch, tmp_path):
+    """Uncompressed, which takes a tenth of the time, and at the dose that was chosen, with an artery of that dose."""
+    from StUNetPerfusionLib.applying import ReferenceChoice
+    from StUNetPerfusionLib.computations import DoseChoice
+    from StUNetPerfusionLib.sequenceSeries import seriesFromSequence
+
+    install_verbena(monkeypatch, tmp_path)
+    node = add_series(scene)
+    quarter = DoseChoice(0.25, "noise-matched", 3)
+    told = []
+    run = perfusion.apply(
+        node, 0.5, reference=ReferenceChoice("fsl", quarter, "first"), waitForCompletion=False, **FAST
+    )
+    run.onProgress = lambda fraction, message: told.append((fraction, message))
+    found = run.wait()
+    low = seriesFromSequence(perfusion.lowDose(node, 0.25, "noise-matched", 3))
+    signal = low.signal[perfusion.openInput(node).droppedFrames :].astype(float)
+    artery = perfusion.arterialInput(node, baseline="first").curve
+    with np.errstate(all="ignore"):
+        expected = (-np.log(signal / signal[0]) / low.echo_time).sum(axis=0) / (0.25 * artery).sum()
+    brain = array(found.reference) != 0
+    assert brain.sum() > 500
+    np.testing.assert_allclose(array(found.reference)[brain], expected[brain], rtol=1e-3, atol=1e-5)
+    assert [fraction for fraction, _ in told] == sorted(fraction for fraction, _ in told)
+    assert "FSL's verbena computes the reference" in [message for _, message in told]
+    assert not list(perfusion._worker.folder.rglob("data.nii"))
+
+
+def test_a_cancelled_verbena_ends_with_all_that_it_started(scene, perfusion, monkeypatch, tmp_path):
+    """The real one is a script that starts other programs."""
+    from StUNetPerfusionLib.applying import ReferenceChoice
+
+    pids = tmp_path / "pids"
+    script = f"""#!{{python}}
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+with open({str(pids)!r}, "w") as file:
+    file.write(f"{{{{os.getpid()}}}} {{{{child.pid}}}}\\n")
+time.sleep(600)
+"""
+    install_verbena(monkeypatch, tmp_path, script)
+    run = perfusion.apply(add_series(scene), 0.5, reference=ReferenceChoice("fsl"), waitForCompletion=False, **FAST)
+    while run.running and not (pids.is_file() and pids.read_text().endswith("\n")):
+        perfusion.poll()
+        time.sleep(0.005)
+    assert run.running
+    run.cancel()
+    with pytest.raises(StUNetPerfusionError, match="Cancelled"):
+        run.wait()
+    for pid in pids.read_text().split():
+        for _ in range(200):
+            if not alive(int(pid)):
+                break
+            time.sleep(0.01)
+        assert not alive(int(pid))
+    assert not list(perfusion._worker.folder.rglob("data.nii"))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody asked about does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_verbena_is_started_without_the_libraries_of_slicer(monkeypatch, tmp_path):
+    slicer = pytest.importorskip("slicer", reason="needs the package slicer-core, which this computer does not have")
+    from StUNetPerfusionLib.fslVerbena import VerbenaProcess, findVerbena
+
+    install_verbena(monkeypatch, tmp_path, "#!{python}\nimport os\nprint(sorted(os.environ))\n")
+    program = findVerbena()
+    monkeypatch.setattr(slicer, "app", object(), raising=False)
+    monkeypatch.setattr(slicer.util, "startupEnvironment", lambda: {"HOME": "/home/patient"})
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/of/slicer")
+    process = VerbenaProcess(program, tmp_path, 1.5, 0.03)
+    while not process.finished:
+        time.sleep(0.005)
+    with pytest.raises(InputError, match="verbena: wrote no CBV map"):
+        process.cbv()
+    said = (tmp_path / "log.txt").read_text()
+    assert "FSLOUTPUTTYPE" in said
+    assert "HOME" in said
+    assert "LD_LIBRARY_PATH" not in said
 
 
 def test_a_failing_verbena_is_one_sentence_and_no_node(scene, perfusion, monkeypatch, tmp_path):

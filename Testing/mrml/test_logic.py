@@ -76,7 +76,7 @@ def test_the_example_of_the_documentation(module, scene, small_checkpoint):
         logic.stop()
     assert low.GetNumberOfDataNodes() == 40
     assert reference.cbf is not None
-    assert result.uncertainty.GetName() == "patient CBV uncertainty at 25 % (hess)"
+    assert result.uncertainty.GetName() == "patient CBV uncertainty at 25 % (small)"
     assert asCsv(table).splitlines()[-1].startswith("Tumor / white matter,,")
 
 

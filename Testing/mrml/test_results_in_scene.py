@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrml.cases import FAST, SHAPE, add_regions, add_series, corners, corners_of_volume, node_ids, noisy_series
+from mrml.cases import (
+    FAST,
+    SHAPE,
+    add_regions,
+    add_series,
+    corners,
+    corners_of_volume,
+    node_ids,
+    noisy_series,
+    regions,
+)
 from science.synthetic import oblique_grid
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.predict import PredictionSettings, predict_case
@@ -120,7 +130,7 @@ def test_results_lie_in_a_folder_beside_the_input(scene, perfusion, small_checkp
     found = perfusion.predict(node, 0.5, checkpoint=small_checkpoint, **FAST)
     reference = perfusion.computeReference(node, beside=found)
 
-    title = "patient: CBV at 50 % (hess)"
+    title = "patient: CBV at 50 % (small)"
     for volume in (found.cbv, found.uncertainty, found.standardized, reference.cbv, reference.cbf, reference.mtt):
         assert hierarchy_path(scene, volume) == ["study", title, volume.GetName()]
 
@@ -142,17 +152,36 @@ def test_the_same_again_renews_and_another_dose_adds(scene, perfusion):
     assert len([name for name in node_ids(scene) - before if "ScalarVolumeNode" in name]) == 3
 
 
-def test_results_are_found_again_in_the_scene(scene, perfusion):
-    from StUNetPerfusionLib.results import resultsOf
-
-    node = add_series(scene)
-    made = perfusion.computeReference(node)
-    (found,) = resultsOf(scene, "patient")
-    assert found.cbv is made.cbv
-    assert found.folderItem == made.folderItem
-    assert resultsOf(scene, "somebody else") == []
+def test_a_volume_that_was_removed_is_none(scene, perfusion):
+    made = perfusion.computeReference(add_series(scene))
     scene.RemoveNode(made.mtt)
     assert made.mtt is None
+    assert made.cbv is not None
+
+
+def test_results_of_two_brain_masks_or_two_vessels_are_told_apart(scene, perfusion):
+    """By what is in the masks, not by who drew them."""
+    node = add_series(scene)
+    brain = regions()["brain"]
+    smaller = brain.copy()
+    smaller[:1] = False
+    vessels = np.zeros(brain.shape, bool)
+    vessels[1, 18:20, 16:18] = True
+    masks = {"mask": brain}, {"mask": smaller}, {"aif": vessels}, {"aif": np.roll(vessels, 2, axis=1)}, {}
+    made = [perfusion.computeReference(node, **chosen).cbv for chosen in masks]
+    assert len({volume.GetID() for volume in made}) == len(masks)
+    told = [volume.GetAttribute("StUNetPerfusion.BrainMaskSha256") for volume in made]
+    assert len(set(told[:2])) == 2
+    assert told[2:] == [None] * 3
+    told = [volume.GetAttribute("StUNetPerfusion.AifSha256") for volume in made]
+    assert len(set(told[2:4])) == 2
+    assert told[:2] == [None] * 2
+    assert perfusion.computeReference(node, mask=brain.copy()).cbv is made[0]
+
+
+def test_a_result_is_named_after_the_file_of_its_checkpoint(scene, perfusion, small_checkpoint):
+    found = perfusion.predict(add_series(scene), 0.25, checkpoint=small_checkpoint, **FAST)
+    assert found.cbv.GetName() == f"patient CBV at 25 % ({small_checkpoint.stem})"
 
 
 def test_maps_share_our_colors_and_zero_is_black(scene, perfusion, small_checkpoint):

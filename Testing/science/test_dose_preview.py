@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from science.synthetic import make_series
-from stunet_perfusion.dose import METHODS, moving_average, simulate_dose, simulate_slice
+from stunet_perfusion import dose_preview
+from stunet_perfusion.dose import METHODS, frame_generator, moving_average, simulate_dose, simulate_slice
 from stunet_perfusion.dose_preview import DosePreview
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.preparation import prepare
@@ -90,9 +91,24 @@ def test_slices_that_were_forgotten_come_back_the_same(prepared):
     preview = DosePreview(replace(prepared, series=replace(prepared.series, signal=signal)))
     first = preview.frame(0, 30, 0.3, "noise-matched")
     for z in range(12):
-        preview.frame(z, 30, 0.3, "noise-matched")
+        for frame in range(12):
+            preview.frame(z, frame, 0.3, "noise-matched")
     np.testing.assert_array_equal(preview.frame(0, 30, 0.3, "noise-matched"), first)
     assert (preview.frame(4, 30, 0.3, "noise-matched") != preview.frame(3, 30, 0.3, "noise-matched")).any()
+
+
+def test_a_late_frame_is_drawn_without_those_before_it(prepared, monkeypatch):
+    drawn = []
+
+    def counted(seed, z, frame):
+        drawn.append((z, frame))
+        return frame_generator(seed, z, frame)
+
+    monkeypatch.setattr(dose_preview, "frame_generator", counted)
+    preview = DosePreview(prepared)
+    for dose in (0.5, 0.4):
+        preview.frame(2, 38, dose, "noise-matched")
+    assert drawn == [(2, 38)], "once, for all doses that the slider passes"
 
 
 def test_the_moving_average_of_a_curve_is_that_of_the_slice(prepared):

@@ -18,10 +18,11 @@ from StUNetPerfusionLib.choices import (
     referenceSource,
     segmentChoice,
 )
-from StUNetPerfusionLib.computations import DoseChoice
+from StUNetPerfusionLib.computations import DoseChoice, brainFacts
+from StUNetPerfusionLib.computations import aifChoice as wantedAif
 from StUNetPerfusionLib.masks import maskOfSegment
 from StUNetPerfusionLib.panel.viewsSection import ShownMaps
-from StUNetPerfusionLib.parameterNode import AifSource, ReferenceSource
+from StUNetPerfusionLib.parameterNode import ReferenceSource
 from StUNetPerfusionLib.results import fileDigest, provenance
 from StUNetPerfusionLib.translation import tr as _
 
@@ -76,25 +77,37 @@ def resultWith(panel) -> AppliedResult | None:
     wanted = {"Dose": f"{options['dose']:g}", "CheckpointSha256": digest}
     if options["dose"] < 1:
         wanted["Method"] = options["method"]
-    wanted["BrainMask"] = "automatic" if segmentChoice(parameters, "brain") is None else "given"
     if panel.opened is not None:
+        wanted |= brainFacts(panel.opened, given=segmentChoice(parameters, "brain") is not None)
         wanted["DroppedFrames"] = str(panel.opened.droppedFrames)
         wanted["FrameInterval"] = f"{panel.opened.facts.frameInterval:g}"
-    if parameters.aifSource == AifSource.AUTOMATIC:
-        wanted["Aif"] = "auto"
+        try:
+            wanted |= wantedAif(aifChoice(parameters), panel.opened.series.grid).facts()
+        except InputError:
+            return None  # a segment or points that nobody has drawn yet
     wantedReference = {}
+    if parameters.referenceSource != ReferenceSource.VOLUME:
+        wantedReference = {"Computation": "verbena", "Dose": f"{reference['dose']:g}"}
     if parameters.referenceSource == ReferenceSource.BUILT_IN:
-        wantedReference = {
+        wantedReference |= {
             "Computation": "reference",
-            "Dose": f"{reference['dose']:g}",
             "Baseline": parameters.baseline.value,
             "LeakageCorrection": str(parameters.leakageCorrection),
         }
     for result in reversed(_results(panel)):
+        given = parameters.referenceSource == ReferenceSource.VOLUME
+        if given and result.reference is not parameters.referenceVolume:
+            continue
         made = wanted.items() <= provenance(result.cbv).items()
         if made and wantedReference.items() <= provenance(result.reference).items():
             return result
     return None
+
+
+def shownResult(panel) -> AppliedResult | None:
+    """The result whose maps the views show, or None."""
+    shown = panel.views.shownMaps
+    return None if shown is None else next((r for r in _results(panel) if r.cbv is shown.prediction), None)
 
 
 def otherResults(panel, shown: AppliedResult | None = None) -> list[AppliedResult]:
@@ -117,8 +130,24 @@ def mapsOfResult(result: AppliedResult) -> ShownMaps:
         referenceLabel=_("Ref")
         if referenceDose is None
         else _("Ref {percent:.0f} %").format(percent=100 * float(referenceDose)),
-        quantity=_("CBV"),
+        quantity=_("CBV, fraction"),
+        description=_describe(facts),
+        table=result.table,
     )
+
+
+def _describe(facts: dict[str, str]) -> str:
+    """What tells a result from others of the same series."""
+    told = [f"{100 * float(facts['Dose']):.0f} %"]
+    if facts.get("Method"):
+        told.append(facts["Method"])
+    if facts.get("Checkpoint"):
+        told.append(facts["Checkpoint"].removesuffix(".safetensors"))
+    if facts.get("BrainMask") == "given":
+        told.append(_("own brain mask"))
+    if facts.get("Aif", "auto") != "auto":
+        told.append(_("AIF {source}").format(source=facts["Aif"]))
+    return ", ".join(told)
 
 
 def _results(panel) -> list[AppliedResult]:

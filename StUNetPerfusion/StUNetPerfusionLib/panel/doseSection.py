@@ -47,13 +47,20 @@ class DoseSection:
             self._ui.frameSlider.value = parameters.frame
             self._panel.views.paintSeries()
 
-    def showFrames(self, frames: int, peak: int) -> None:
-        """Set the range of the frame slider for another series, and show the frame with the deepest bolus."""
+    def showFrames(self, inputId: str, frames: int, peak: int) -> None:
+        """Set the range of the frame slider for another series, and show the frame with the deepest bolus.
+
+        A series whose frame was chosen before, as that of a saved scene, keeps it.
+        """
+        parameters = self._panel.parameters
+        if parameters.frameInputId == inputId and parameters.frame < frames:
+            peak = parameters.frame
         wasBlocked = self._ui.frameSlider.blockSignals(True)
         self._ui.frameSlider.maximum = frames - 1
         self._ui.frameSlider.value = peak
         self._ui.frameSlider.blockSignals(wasBlocked)
-        self._panel.parameters.frame = peak
+        parameters.frame = peak
+        parameters.frameInputId = inputId
 
     def setDose(self, percent: float) -> None:
         """Choose a dose."""

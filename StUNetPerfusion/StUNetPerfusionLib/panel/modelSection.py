@@ -44,7 +44,13 @@ class ModelSection:
         """Whether a network can run: everything is installed, and the checkpoint can be read."""
         environment = self._environment
         runs = environment is not None and bool(environment["torch"]) and not self._unusable()
-        return runs and self._described is not None
+        return runs and self._described is not None and self._deviceIsHere()
+
+    def _deviceIsHere(self) -> bool:
+        """Whether this computer has the chosen device, as far as is known."""
+        devices = (self._environment or {}).get("devices", [])
+        chosen = self._panel.parameters.device if self._panel.parameters is not None else "auto"
+        return chosen == "auto" or not devices or any(device["name"] == chosen for device in devices)
 
     def _unusable(self) -> list[str]:
         """Packages that are not there, or there but cannot be loaded: a half-finished installation looks whole."""
@@ -122,7 +128,12 @@ class ModelSection:
         box.addItem(_("Automatic: {device}").format(device=self.deviceLabel(auto)) if auto else _("Automatic"), "auto")
         for device in devices:
             box.addItem(device["label"], device["name"])
-        box.currentIndex = max(box.findData(self._panel.parameters.device), 0)
+        parameters = self._panel.parameters
+        if parameters.device != "auto" and box.findData(parameters.device) < 0:
+            name = parameters.deviceLabel or parameters.device
+            here = self._deviceIsHere()
+            box.addItem(name if here else _("{name}: not on this computer").format(name=name), parameters.device)
+        box.currentIndex = max(box.findData(parameters.device), 0)
         box.blockSignals(wasBlocked)
 
     def _refreshCheckpoints(self) -> None:
@@ -156,7 +167,9 @@ class ModelSection:
         self._panel.parameters.checkpoint = "" if index == 0 else path
 
     def _onDeviceChosen(self, index: int) -> None:
-        self._panel.parameters.device = str(self._ui.deviceComboBox.itemData(index))
+        device = str(self._ui.deviceComboBox.itemData(index))
+        self._panel.parameters.deviceLabel = self.deviceLabel(device)
+        self._panel.parameters.device = device
 
 
 def _shippedCheckpoints() -> list[Path]:

@@ -16,7 +16,7 @@ from stunet_perfusion.errors import InputError, StUNetPerfusionError
 from StUNetPerfusionLib.choices import doseOptions, inputOptions, modelOptions, slowChoices
 from StUNetPerfusionLib.installing import installForExport
 from StUNetPerfusionLib.layout import SideBySide
-from StUNetPerfusionLib.panel.applying import applyChoice, mapsOfResult, otherResults, resultWith
+from StUNetPerfusionLib.panel.applying import applyChoice, mapsOfResult, otherResults, resultWith, shownResult
 from StUNetPerfusionLib.panel.curvesSection import CurvesSection
 from StUNetPerfusionLib.panel.doseSection import DoseSection
 from StUNetPerfusionLib.panel.inputSection import InputSection
@@ -80,6 +80,8 @@ class Panel:
         if parameters is None:
             self.opened = self._openKey = self._segmentation = self._aifKey = self._previewKey = self._choices = None
             self._applied = None
+            if not self.run.running:
+                self.say("")  # of a scene that is gone
             self.run.onCancel()
             self.previewing.forget()
             self.views.forget()
@@ -110,6 +112,11 @@ class Panel:
         self._askForAifWhereChanged()
         self._previewWhereChanged()
         self.refreshApply()
+
+    @property
+    def seen(self) -> bool:
+        """Whether the panel is the module that the user works with."""
+        return self.observer.parent.isEntered
 
     def inputOptions(self) -> dict[str, Any]:
         """How the series is to be understood, as the logic takes it."""
@@ -146,6 +153,8 @@ class Panel:
             self.input.showNothing()
             return
         self.input.showReading()
+        if self.run.running:
+            self.ui.understoodLabel.text = _("The series is read once the run below has ended.")
         run = self.start(
             lambda: self.logic.openInput(node, waitForCompletion=False, **self.inputOptions()), self.input.showError
         )
@@ -165,15 +174,15 @@ class Panel:
         opened = self.opened = run.result
         self.input.showUnderstood(opened)
         self.views.forgetWindow()
-        self.dose.showFrames(opened.facts.frames, opened.peak)
+        self.dose.showFrames(self.parameters.inputNode.GetID(), opened.facts.frames, opened.peak)
         self.views.showSeries(opened)
-        self.views.observeSlices(self._onSliceMoved)
         self.curves.start(opened)
         self._aifKey = self._currentAifKey()
         self.views.observeRemovals(slicer.mrmlScene)
         self.onDoseSettled()
 
-    def _onSliceMoved(self, sliceNode, event) -> None:
+    def onSliceMoved(self, sliceNode, event) -> None:
+        """The views show another slice."""
         if self.opened is None or self.parameters is None:
             return
         slices = self.views.shownSlices()
@@ -261,6 +270,8 @@ class Panel:
     def _onApplied(self, run) -> None:
         if run.state != "done":
             self.run.end(run.sentence, error=run.state == "failed")
+            # A preview that waited for its end begins, unless all of it is ending.
+            qt.QTimer.singleShot(0, self.onDoseSettled)
         elif self._applied is not None and self._applied == self._appliedKey():
             self.run.end(_("Done in {time}.").format(time=duration(run.seconds)), error=False)
             self.showResult(run.result)
@@ -281,7 +292,7 @@ class Panel:
     def writeReport(self, path: Path) -> None:
         """Write the one-page report of what is shown."""
         result = self._resultOrSay(_("Report"))
-        writeReport(path, result.cbv, result.table, slicer.app.layoutManager(), result.cbv.GetName())
+        writeReport(path, result, slicer.app.layoutManager())
 
     def exportDicom(self, output: Path, source: Path | None) -> None:
         """Write what is shown as DICOM.
@@ -290,6 +301,8 @@ class Panel:
         :param source: folder with the DICOM files of the series, or None
         """
         with self.sayingWhatWentWrong():
+            if self.run.running:
+                raise InputError(_("DICOM export"), _("cannot begin while something else runs"), _("wait for its end"))
             result = self._resultOrSay(_("DICOM export"))
             if not self.model.hasPackage("highdicom"):
                 if not installForExport():
@@ -310,7 +323,7 @@ class Panel:
                 )
 
     def _resultOrSay(self, what: str):
-        result = resultWith(self)
+        result = shownResult(self) or resultWith(self)
         if result is None:
             raise InputError(what, _("needs a result for what is chosen now"), _("press Apply first"))
         return result

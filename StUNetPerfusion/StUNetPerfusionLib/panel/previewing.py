@@ -48,10 +48,13 @@ class Previewing:
         """Preview what is chosen now; what was asked for before is given up."""
         panel = self._panel
         parameters = panel.parameters
-        if panel.opened is None or panel.run.running:
+        if panel.opened is None:
             return
         if not parameters.preview:
             self.cancel()
+            return
+        if panel.run.running:
+            panel.run.sayPreview(_("waits for the run below"))
             return
         if not panel.model.ready:
             panel.run.sayPreview(_("waits for the network: see Model"))
@@ -64,7 +67,7 @@ class Previewing:
             return
         settings = {**doseOptions(parameters), **modelOptions(parameters)}
         if settings != self._settings:
-            self._maps.keepOnly([])
+            self._maps.blank()
         self._settings = settings
         asked = time.monotonic()
         self.secondsToFirst = self.secondsToExact = None

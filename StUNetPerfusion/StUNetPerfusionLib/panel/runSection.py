@@ -87,6 +87,8 @@ class RunSection:
         self._ui.cancelButton.visible = running
         self._ui.cancelButton.enabled = running
         self._ui.progressBar.visible = running
+        # It would show its progress in the place of the one that runs.
+        self._ui.dicomButton.enabled = not running and self._panel.numbers.tableNode is not None
 
     def _onProgress(self, fraction: float, message: str) -> None:
         self._ui.progressBar.value = round(1000 * fraction)

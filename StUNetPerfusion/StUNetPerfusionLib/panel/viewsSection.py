@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,9 @@ from StUNetPerfusionLib.translation import tr as _
 #: The range slider ends at so many times the brightest voxel that the first window shows.
 _ROOM_ABOVE = 2.0
 
+#: A window that begins within this share of its width from 0 begins at 0.
+_ROUNDED_ZERO = 1e-4
+
 
 @dataclass(frozen=True, eq=False)
 class ShownMaps:
@@ -32,6 +34,8 @@ class ShownMaps:
     :param label: what the handle of the prediction's view says, for example "25 %"
     :param referenceLabel: the same for the reference
     :param quantity: title of the legend of prediction and reference
+    :param description: tells these maps from others of the same series
+    :param table: vtkMRMLTableNode of their numbers
     """
 
     prediction: Any
@@ -41,6 +45,8 @@ class ShownMaps:
     label: str = ""
     referenceLabel: str = ""
     quantity: str = "CBV"
+    description: str = ""
+    table: Any = None
 
 
 class ViewsSection:
@@ -62,14 +68,15 @@ class ViewsSection:
         self._others: list[ShownMaps] = []
         self._beforeFlip: ShownMaps | None = None
         self._flipping = False
+        # Whether the user wants our layout, and whether the views wait to be shown for the first time.
+        self._wanted = True
+        self._unplaced = False
         ui.layoutButton.connect("toggled(bool)", self._onLayoutToggled)
         ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindowMoved)
+        ui.alignButton.clicked.connect(lambda *_: self.align())
         ui.flipButton.connect("toggled(bool)", self._onFlipped)
-        # Slices beside the one that is seen are painted while nothing else is to be done.
-        self._idle = qt.QTimer()
-        self._idle.setSingleShot(True)
-        self._idle.setInterval(100)
-        self._idle.timeout.connect(self._paintAllShown)
+        ui.flipComboBox.connect("activated(int)", lambda index: self._onFlipped(ui.flipButton.checked))
+        views.onChange(self._onLayoutChanged)
 
     # ---- the series
 
@@ -80,14 +87,44 @@ class ViewsSection:
             self._lowDose = None
         self._clearMaps()
         if opened is None:
+            self._views.setVolume(layout.SERIES_VIEW, None)
+            self._views.showChart(None)
             return
         self._lowDose = LowDoseVolume(slicer.mrmlScene, opened)
-        self.showLayout()
+        self._unplaced = True
+        # A series may finish opening when the user has gone to another module, whose layout is not ours to change.
+        if self._wanted and self._panel.seen:
+            self.showLayout()
+        self._place()
+
+    def enter(self) -> None:
+        """The user comes to the panel: show what was opened meanwhile."""
+        if self._unplaced and self._wanted and self._lowDose is not None:
+            self.showLayout()
+            self._place()
+            self._panel.onDoseSettled()
+
+    def align(self) -> None:
+        """Turn all views back to the slices as they were acquired, at the place that they show."""
+        sliceNode = self._views.sliceNode(layout.SERIES_VIEW)
+        if sliceNode is None or self._lowDose is None or self._lowDose.node is None:
+            return
+        shown = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())[:3, 3]
+        self._views.fit(self._lowDose.node)
+        self._views.jumpTo(shown)
+
+    def _place(self) -> None:
+        """Put the series into its view, where that is there already."""
+        if self._views.sliceNode(layout.SERIES_VIEW) is None:
+            return
         self._views.setVolume(layout.SERIES_VIEW, self._lowDose.node)
+        self._observeSlices()
         self._placeViews()
         self.paintSeries()
-        # Views that are new in the layout turn to their own planes once they get their size; that comes next.
-        qt.QTimer.singleShot(0, self._placeViews)
+        if self._views.shown:
+            self._unplaced = False
+            # Views that are new in the layout turn to their own planes once they get their size; that comes next.
+            qt.QTimer.singleShot(0, self._placeViews)
 
     def _placeViews(self) -> None:
         """Turn the views to the slices as they were acquired, and to the one that matters most."""
@@ -114,13 +151,12 @@ class ViewsSection:
         return self._lowDose
 
     def paintSeries(self) -> None:
-        """Repaint the frame that is shown, at the dose that is chosen: the slice that is seen now, others when idle."""
+        """Repaint the frame that is shown, at the dose that is chosen: all that is seen now, in cross-cuts too."""
         if self._lowDose is None or self._panel.parameters is None:
             return
         parameters = self._panel.parameters
         with self._panel.sayingWhatWentWrong():
-            self._lowDose.show(parameters.frame, slices=self.shownSlices()[:1], **doseOptions(parameters))
-        self._idle.start()
+            self._lowDose.show(parameters.frame, slices=self.shownSlices(), **doseOptions(parameters))
 
     def labelSeries(self) -> None:
         """Say the dose on the handle of the view. A label costs more than a picture, so it waits for the slider."""
@@ -129,13 +165,6 @@ class ViewsSection:
             self._views.setVolume(
                 layout.SERIES_VIEW, self._lowDose.node, _("DSC {percent:.0f} %").format(percent=percent)
             )
-
-    def _paintAllShown(self) -> None:
-        if self._lowDose is None or self._panel.parameters is None:
-            return
-        parameters = self._panel.parameters
-        with self._panel.sayingWhatWentWrong():
-            self._lowDose.show(parameters.frame, slices=self.shownSlices(), **doseOptions(parameters))
 
     def shownSlices(self) -> list[int]:
         """The slices of the series that the view shows: one where it is seen as it was acquired, else all."""
@@ -207,7 +236,7 @@ class ViewsSection:
     def refresh(self) -> None:
         """Show what the parameters hold."""
         self._showThird()
-        self._ui.layoutButton.checked = self._views.shown
+        self._showInButton()
 
     def _showThird(self) -> None:
         maps, parameters = self._shown, self._panel.parameters
@@ -249,7 +278,9 @@ class ViewsSection:
 
     def _onDisplayChanged(self, displayNode, event) -> None:
         window, level = displayNode.GetWindow(), displayNode.GetLevel()
-        self._setWindow((level - window / 2, level + window / 2))
+        lowest, highest = level - window / 2, level + window / 2
+        # A scene's file holds six digits of each, whose difference is no zero: black is 0, not 2e-06.
+        self._setWindow((0.0 if abs(lowest) < _ROUNDED_ZERO * window else lowest, highest))
 
     def _setWindow(self, window: tuple[float, float]) -> None:
         if (
@@ -282,22 +313,27 @@ class ViewsSection:
         self._others = others
         box.clear()
         for maps in others:
-            box.addItem(maps.label)
+            box.addItem(maps.description or maps.label)
         self._ui.flipButton.enabled = bool(others)
         if not others and self._ui.flipButton.checked:
             self._ui.flipButton.checked = False
 
     def _onFlipped(self, flipped: bool) -> None:
         index = self._ui.flipComboBox.currentIndex
+        if flipped and 0 <= index < len(self._others) and _alive(self._others[index]):
+            self._beforeFlip = self._beforeFlip or self._shown
+            self._flipTo(self._others[index])
+        elif not flipped and self._beforeFlip is not None:
+            before, self._beforeFlip = self._beforeFlip, None
+            if _alive(before):
+                self._flipTo(before)
+
+    def _flipTo(self, maps: ShownMaps) -> None:
+        """Show other maps, and the numbers that are theirs."""
         self._flipping = True
         try:
-            if flipped and 0 <= index < len(self._others) and _alive(self._others[index]):
-                self._beforeFlip = self._shown
-                self.showMaps(self._others[index])
-            elif not flipped and self._beforeFlip is not None:
-                if _alive(self._beforeFlip):
-                    self.showMaps(self._beforeFlip)
-                self._beforeFlip = None
+            self.showMaps(maps)
+            self._panel.numbers.show(maps.table)
         finally:
             self._flipping = False
 
@@ -311,9 +347,9 @@ class ViewsSection:
     # ---- the layout
 
     def showLayout(self) -> None:
-        """Show our layout, if the panel is what the user looks at."""
-        self._ui.layoutButton.checked = True
+        """Show our layout."""
         self._views.show()
+        self._showInButton()
 
     def observeRemovals(self, scene) -> None:
         """A volume that is about to go leaves its view empty first.
@@ -330,23 +366,38 @@ class ViewsSection:
             if self._views.volumeId(name) == node.GetID():
                 self._views.setVolume(name, None)
 
-    def observeSlices(self, callback: Callable[[Any, str], None]) -> None:
-        """Call back whenever another slice is shown."""
-        sliceNode = self._views.sliceNode(layout.SERIES_VIEW)
-        if sliceNode is not None and not self._panel.observer.hasObserver(
-            sliceNode, vtk.vtkCommand.ModifiedEvent, callback
-        ):
-            self._panel.observer.addObserver(sliceNode, vtk.vtkCommand.ModifiedEvent, callback)
+    def _observeSlices(self) -> None:
+        """Let the panel know whenever another slice is shown."""
+        sliceNode, observer = self._views.sliceNode(layout.SERIES_VIEW), self._panel.observer
+        event, callback = vtk.vtkCommand.ModifiedEvent, self._panel.onSliceMoved
+        if not observer.hasObserver(sliceNode, event, callback):
+            observer.addObserver(sliceNode, event, callback)
 
     def showChart(self, chartNode) -> None:
         """Put time curves into the layout."""
         self._views.showChart(chartNode)
 
     def _onLayoutToggled(self, checked: bool) -> None:
-        if checked:
-            self._views.show()
-        else:
+        self._wanted = checked
+        if not checked:
             self._views.restore()
+            return
+        self._views.show()
+        if self._unplaced and self._lowDose is not None:
+            self._place()
+            self._panel.onDoseSettled()
+
+    def _onLayoutChanged(self, layoutId: int) -> None:
+        """Another layout is shown, which the user may have chosen in the toolbar."""
+        if self._panel.seen and self._panel.parameters is not None:  # a scene that is closed resets the layout
+            self._wanted = layoutId == layout.LAYOUT_ID
+        self._showInButton()
+
+    def _showInButton(self) -> None:
+        button = self._ui.layoutButton
+        wasBlocked = button.blockSignals(True)
+        button.checked = self._views.shown
+        button.blockSignals(wasBlocked)
 
 
 def _windowAndLevel(limits: tuple[float, float]) -> tuple[float, float]:

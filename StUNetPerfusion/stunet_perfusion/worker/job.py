@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,10 @@ class Job:
                     # All that numpy tells is how many values it could not write.
                     raise OutputError(self._folder, "cannot be written: the disk is full", "free some space") from error
         return {name: f"{self.number}/{name}.npy" for name in arrays}
+
+    def stage(self) -> AbstractContextManager[Path]:
+        """A folder for files of other kinds, which becomes the job's where the block ends well."""
+        return staged_output(self._folder)
 
     def remove_output(self) -> None:
         """Delete what was written for this request, by this process or by one that was killed."""

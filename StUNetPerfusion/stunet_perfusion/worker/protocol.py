@@ -254,6 +254,23 @@ class LowDose:
 
 
 @dataclass(frozen=True)
+class VerbenaInput:
+    """The series at a dose, its brain and an arterial input as FSL's program `verbena` reads them: NIfTI files that are
+    not compressed, steady frames only.
+
+    :param curve: the arterial input at full dose as `aif` answers it, one value a steady frame
+    :returns: `{"folder": "9"}`, which holds `data.nii`, `mask.nii`, and `aif.nii` with the curve in every voxel
+    """
+
+    do: ClassVar[str] = "verbena_input"
+    series: str
+    curve: list
+    dose: float = 1.0
+    method: str = "equation1"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Compare:
     """How well a map agrees with a reference.
 
@@ -330,6 +347,7 @@ Request = (
     | Predict
     | Reference
     | LowDose
+    | VerbenaInput
     | Compare
     | Sample
     | ExportDicom
