@@ -73,8 +73,11 @@ class ViewsSection:
 
     # ---- the series
 
-    def showSeries(self, opened) -> None:
-        """Show another series; None takes the old one away."""
+    def showSeries(self, opened, place: bool = True) -> None:
+        """Show another series; None takes the old one away.
+
+        :param place: turn the views to it; otherwise they stay where they are
+        """
         if self._lowDose is not None:
             self._lowDose.remove()
             self._lowDose = None
@@ -84,8 +87,11 @@ class ViewsSection:
         self._lowDose = LowDoseVolume(slicer.mrmlScene, opened)
         self.showLayout()
         self._views.setVolume(layout.SERIES_VIEW, self._lowDose.node)
-        self._placeViews()
+        if place:
+            self._placeViews()
         self.paintSeries()
+        if not place:
+            return
         # Views that are new in the layout turn to their own planes once they get their size; that comes next.
         qt.QTimer.singleShot(0, self._placeViews)
 
@@ -201,6 +207,8 @@ class ViewsSection:
     def forget(self) -> None:
         """The scene is being closed: let go of its nodes."""
         self._stopObserving()
+        if self._lowDose is not None:
+            self._lowDose.remove()
         self._shown = self._lowDose = self._window = self._beforeFlip = None
         self.showOthers([])
 
