@@ -20,7 +20,6 @@ from StUNetPerfusionLib.openInputs import OpenInputs, WantedInput
 from StUNetPerfusionLib.results import Found, ResultNodes, fileDigest, placeResults
 from StUNetPerfusionLib.runs import Request, Steps
 from StUNetPerfusionLib.runTimes import RunTimes
-from StUNetPerfusionLib.segmentFingerprints import digestOf
 from StUNetPerfusionLib.sequenceSeries import sequenceFromSeries
 from StUNetPerfusionLib.translation import tr as _
 from StUNetPerfusionLib.workerProcess import WorkerProcess
@@ -125,11 +124,8 @@ def aifChoice(source: Any, grid: Grid) -> AifChoice:
             raise InputError("AIF", f"cannot come from '{source}'", "give 'auto', vessels, or points")
         return AifChoice()
     if hasattr(source, "IsA") and source.IsA("vtkMRMLMarkupsNode"):
-        voxels = voxelsOfPoints(source, grid)
-        places = "; ".join(f"{x}, {y}, {z}" for z, y, x in voxels)
-        return AifChoice(f"{source.GetName() or 'points'} at {places}", voxels=voxels)
-    vessels = maskOf(source, grid, "vessel mask")
-    return AifChoice(f"vessels {digestOf(vessels)}", vessels=vessels)
+        return AifChoice(source.GetName() or "points", voxels=voxelsOfPoints(source, grid))
+    return AifChoice("vessels", vessels=maskOf(source, grid, "vessel mask"))
 
 
 class Computations:
@@ -272,6 +268,5 @@ def _factsOf(opened: OpenedInput, wanted: WantedInput, aif: AifChoice) -> dict[s
         "FrameInterval": f"{wanted.facts.frameInterval:g}",
         "EchoTime": None if wanted.facts.echoTime is None else f"{wanted.facts.echoTime:g}",
         "BrainMask": "automatic" if wanted.mask is None else "given",
-        "Brain": digestOf(opened.brain),
         "Aif": aif.told,
     }

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import html
-from contextlib import suppress
 
 import slicer
 
 from stunet_perfusion.errors import InputError, StUNetPerfusionError
-from StUNetPerfusionLib import computations
 from StUNetPerfusionLib.choices import aifChoice, segmentChoice
 from StUNetPerfusionLib.computations import ArterialCurve
 from StUNetPerfusionLib.masks import voxelsOfPoints
@@ -88,14 +86,6 @@ class AifSection:
             except InputError as error:
                 return (source, str(error))
         return (source, None)
-
-    def told(self) -> str | None:
-        """What a result that was made with this arterial input says of it; None where there is no such input."""
-        panel = self._panel
-        if panel.opened is not None:
-            with suppress(InputError):
-                return computations.aifChoice(aifChoice(panel.parameters), panel.opened.series.grid).told
-        return None
 
     def onPlace(self) -> None:
         """Let the next click into a view place a point."""

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import slicer
 
+from stunet_perfusion.errors import InputError
 from stunet_perfusion.resources import shipped_checkpoint
 from StUNetPerfusionLib.applying import AppliedResult, ReferenceChoice, appliedResults
 from StUNetPerfusionLib.choices import (
     aifChoice,
     doseOptions,
     modelOptions,
+    otherSegments,
     referenceDoseOptions,
     referenceSource,
     segmentChoice,
 )
 from StUNetPerfusionLib.computations import DoseChoice
-from StUNetPerfusionLib.panel.regions import drawnSegments
+from StUNetPerfusionLib.masks import maskOfSegment
 from StUNetPerfusionLib.panel.viewsSection import ShownMaps
-from StUNetPerfusionLib.parameterNode import ReferenceSource
+from StUNetPerfusionLib.parameterNode import AifSource, ReferenceSource
 from StUNetPerfusionLib.results import fileDigest, provenance
-from StUNetPerfusionLib.segmentFingerprints import digestOf
 from StUNetPerfusionLib.translation import tr as _
 
 
@@ -41,13 +44,23 @@ def applyChoice(panel):
         parameters.inputNode,
         reference=reference,
         aif=aifChoice(parameters),
-        regions=drawnSegments(panel),
+        regions=_drawnSegments(panel),
         waitForCompletion=False,
         **{name: region for name, region in named.items() if region is not None},
         **doseOptions(parameters),
         **modelOptions(parameters),
         **panel.inputOptions(),
     )
+
+
+def _drawnSegments(panel) -> dict[str, tuple]:
+    """The segments without a role in which somebody has drawn something within the series."""
+    drawn = {}
+    for name, segment in otherSegments(panel.parameters).items():
+        with suppress(InputError):
+            maskOfSegment(*segment, panel.opened.series.grid)
+            drawn[name] = segment
+    return drawn
 
 
 def resultWith(panel) -> AppliedResult | None:
@@ -63,11 +76,12 @@ def resultWith(panel) -> AppliedResult | None:
     wanted = {"Dose": f"{options['dose']:g}", "CheckpointSha256": digest}
     if options["dose"] < 1:
         wanted["Method"] = options["method"]
-    wanted["Aif"] = panel.aif.told()
+    wanted["BrainMask"] = "automatic" if segmentChoice(parameters, "brain") is None else "given"
     if panel.opened is not None:
         wanted["DroppedFrames"] = str(panel.opened.droppedFrames)
         wanted["FrameInterval"] = f"{panel.opened.facts.frameInterval:g}"
-        wanted["Brain"] = digestOf(panel.opened.brain)
+    if parameters.aifSource == AifSource.AUTOMATIC:
+        wanted["Aif"] = "auto"
     wantedReference = {}
     if parameters.referenceSource == ReferenceSource.BUILT_IN:
         wantedReference = {

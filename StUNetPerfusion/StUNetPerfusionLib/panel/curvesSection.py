@@ -20,8 +20,8 @@ from StUNetPerfusionLib.translation import tr as _
 #: Milliseconds between two looks at the crosshair, which moves with the mouse.
 _FOLLOW_MS = 30
 
-#: The time axis goes on for the legend by this factor.
-_LEGEND_ROOM = 1.45
+#: Shares of the chart's width that the legend takes: its frame and lines, and each letter of its longest line.
+_LEGEND_FRAME, _LEGEND_LETTER, _LEGEND_MOST = 0.18, 0.0077, 0.45
 
 _VOXEL_COLOR = (0.15, 0.15, 0.15)
 #: Regions whose curves are shown; the vessel's is the artery's, and the brain's tells little.
@@ -121,7 +121,7 @@ class CurvesSection:
         options = doseOptions(self._panel.parameters)
         if options["dose"] < 1 and self._panel.views.lowDose is not None:
             low = self._panel.views.lowDose.curve(self._voxel, **options)
-            name = _("The voxel at {percent:.0f} %").format(percent=100 * options["dose"])
+            name = _("The voxel, {percent:.0f} %").format(percent=100 * options["dose"])
             curves.append(Curve(name, times, 100 * low / baseline, _VOXEL_COLOR, dashed=True))
         return curves
 
@@ -142,7 +142,7 @@ class CurvesSection:
             options = doseOptions(parameters)
             if options["dose"] < 1:
                 low = _atDose(opened, signal, **options)
-                label = _("{name} at {percent:.0f} %").format(name=name, percent=100 * options["dose"])
+                label = _("{name}, {percent:.0f} %").format(name=name, percent=100 * options["dose"])
                 curves.append(Curve(label, times, 100 * low.mean(axis=1) / baseline, color, dashed=True))
         return curves
 
@@ -159,7 +159,7 @@ class CurvesSection:
             isFirst = self._panel.parameters.baseline == Baseline.FIRST_FRAME
             frames = 1 if isFirst else opened.arrival - opened.droppedFrames
             mean = concentration_curves(low, frames, None).mean(axis=1, dtype=np.float64)
-            label = _("Artery at {percent:.0f} %").format(percent=100 * options["dose"])
+            label = _("Artery, {percent:.0f} %").format(percent=100 * options["dose"])
             curves.append(Curve(label, aif.times, 100 * np.exp(-mean), AIF_COLOR, dashed=True))
         return curves
 
@@ -195,9 +195,10 @@ def _atDose(opened, signal: np.ndarray, dose: float, method: str) -> np.ndarray:
 
 def _leaveRoomForTheLegend(chart, curves: list[Curve]) -> None:
     """The legend stands at the upper right: time goes on there, and unsteady first frames do not stretch the signal."""
+    legend = min(_LEGEND_FRAME + _LEGEND_LETTER * max(len(curve.name) for curve in curves), _LEGEND_MOST)
     latest = max(float(curve.times[-1]) for curve in curves)
     lowest = min(float(np.min(curve.values)) for curve in curves)
     chart.SetXAxisRangeAuto(False)
-    chart.SetXAxisRange(0, _LEGEND_ROOM * latest)
+    chart.SetXAxisRange(0, latest / (1 - legend))
     chart.SetYAxisRangeAuto(False)
     chart.SetYAxisRange(10 * np.floor(lowest / 10), 120)

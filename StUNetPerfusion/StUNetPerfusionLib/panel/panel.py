@@ -132,6 +132,7 @@ class Panel:
         self._entered = True
         self._choices = None
         self.parametersChanged()
+        self.views.putBack()
         self.model.enter()
 
     def leave(self) -> None:

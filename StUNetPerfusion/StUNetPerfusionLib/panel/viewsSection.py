@@ -350,6 +350,16 @@ class ViewsSection:
         """Put time curves into the layout."""
         self._views.showChart(chartNode)
 
+    def putBack(self) -> None:
+        """Put our volumes into our views again: the Segment Editor, for one, has put its own there."""
+        self.labelSeries()
+        if self._shown is not None:
+            self._flipping = True  # which stays as it is
+            try:
+                self.showMaps(self._shown)
+            finally:
+                self._flipping = False
+
     def _onLayoutToggled(self, checked: bool) -> None:
         if checked:
             self._views.show()
