@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import qt
 import slicer
 
-from stunet_perfusion.errors import StUNetPerfusionError
+from stunet_perfusion.errors import InputError, StUNetPerfusionError
+from StUNetPerfusionLib.choices import segmentChoice
 from StUNetPerfusionLib.inputSeries import describeSeries, describeWarnings, inputFacts
+from StUNetPerfusionLib.masks import maskOfSegment
 from StUNetPerfusionLib.nodeFrames import isPerfusionInput
 from StUNetPerfusionLib.openSeries import openSeries
 from StUNetPerfusionLib.panel.following import MODIFIED_EVENTS, Following
@@ -26,6 +30,9 @@ REGIONS = {
 
 #: Milliseconds after nodes came into the scene until the series among them are offered.
 _OFFER_MS = 200
+
+#: Share of a region that may lie outside of the brain without a word.
+_TRACE = 0.05
 
 _WARNING_COLOR = "#B36B00"
 _ERROR_COLOR = "#C0392B"
@@ -58,6 +65,8 @@ class InputSection:
         """Show what the parameters hold."""
         self._offerSeries()
         self._refreshSegments()
+        if self._panel.opened is not None:
+            self.showUnderstood(self._panel.opened)
 
     def showReading(self) -> None:
         """Say that the series is being looked at."""
@@ -78,7 +87,7 @@ class InputSection:
         lines = [html.escape(describeSeries(opened.facts, opened))]
         lines += [
             f'<span style="color:{_WARNING_COLOR}">{html.escape(text)}</span>'
-            for text in describeWarnings(opened.facts, opened)
+            for text in (*describeWarnings(opened.facts, opened), *self._outsideOfTheBrain(opened))
         ]
         self._ui.understoodLabel.text = "<br>".join(lines)
 
@@ -153,7 +162,7 @@ class InputSection:
     def onSegmentsEdited(self) -> None:
         """Segments of the chosen segmentation were added, removed, named or drawn in."""
         self._guessRegions()
-        self._refreshSegments()
+        self.refresh()
 
     def _guessRegions(self) -> None:
         """Give roles to segments that are new, or have a new name. What the user has chosen, none included, stays."""
@@ -175,6 +184,27 @@ class InputSection:
             found = next((key for key, name in new.items() if any(word in name for word in words)), "")
             if found != chosen:
                 setattr(parameters, f"{region}Segment", found)
+
+    def _outsideOfTheBrain(self, opened) -> list[str]:
+        """A sentence for each region of which more than a trace lies where nothing is computed."""
+        told = []
+        for region in ("tumor", "whiteMatter"):
+            chosen = segmentChoice(self._panel.parameters, region)
+            if chosen is None:
+                continue
+            with suppress(InputError):  # a segment that nobody has drawn in yet
+                mask = maskOfSegment(*chosen, opened.series.grid)
+                outside = 1 - np.count_nonzero(mask & opened.brain) / np.count_nonzero(mask)
+                if outside > _TRACE:
+                    name = chosen[0].GetSegmentation().GetSegment(chosen[1]).GetName()
+                    told.append(
+                        _(
+                            "{percent:.0f} % of '{name}' lies outside of the brain, where no map is computed."
+                            " The Segment Editor cuts segments out of each other unless 'Modify other segments'"
+                            " allows overlap."
+                        ).format(percent=100 * outside, name=name)
+                    )
+        return told
 
     def _offerSeries(self) -> None:
         """Offer only what can be a perfusion series, and what is chosen, so that its error can be read."""
