@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from gui.panel_case import READY, choose, look_at, opened, part
+from gui import standins, widgets
+from gui.panel_case import READY, Logic, choose, look_at, opened, part
 from gui.test_panel import applied
 from stunet_perfusion.dose import simulate_dose
 
@@ -227,8 +229,6 @@ def test_a_moved_point_gives_another_arterial_curve(panel, series, points):
 
 
 def test_place_makes_a_list_and_lets_the_next_click_place_a_point(panel, scene, series, monkeypatch):
-    from types import SimpleNamespace
-
     choose(panel, scene, series)
     done = []
     logic = SimpleNamespace(
@@ -341,3 +341,36 @@ def test_a_tumor_that_was_cut_out_of_the_brain_is_said(panel, series, segmentati
     assert f"{100 * outside.sum() / (tumor | outside).sum():.0f} % of 'tumor'" in panel.ui.understoodLabel.text.replace(
         "&#x27;", "'"
     )
+
+
+def test_a_module_that_is_reloaded_leaves_nothing_behind(scene, monkeypatch):
+    parameters = module("parameterNode").PerfusionParameters(None)
+    parameters.__dict__["parameterNode"] = scene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
+    connections = []
+    monkeypatch.setattr(slicer.app, "connect", lambda *each: connections.append(each), raising=False)
+    monkeypatch.setattr(slicer.app, "disconnect", lambda *each: connections.remove(each), raising=False)
+    ui_file = standins.MODULE_FILE.parent / "Resources" / "UI" / "StUNetPerfusion.ui"
+    loaded = SimpleNamespace(setMRMLScene=lambda scene: None)
+    monkeypatch.setattr(slicer.util, "loadUI", lambda path: loaded, raising=False)
+    monkeypatch.setattr(
+        slicer.util, "childWidgetVariables", lambda widget: widgets.from_ui_file(ui_file), raising=False
+    )
+    moduleFile = standins.load_module_file()
+    logic = Logic()
+    logic.getParameterNode = lambda: parameters
+    monkeypatch.setattr(moduleFile, "StUNetPerfusionLogic", lambda: logic)
+    for name in ("connectGui", "disconnectGui"):
+        parameters.__dict__[name] = lambda argument: None
+
+    widget = moduleFile.StUNetPerfusionWidget(SimpleNamespace(isEntered=True))
+    monkeypatch.setattr(widget, "resourcePath", lambda path: path, raising=False)
+    widget.setup()
+    assert len(connections) == 1
+    widget.enter()
+    widget.exit()
+    before = len(widget.Observations)
+    assert before
+    widget.cleanup()
+    assert connections == []
+    assert logic.stopped
+    assert not widget.Observations

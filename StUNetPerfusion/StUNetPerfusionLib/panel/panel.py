@@ -57,6 +57,7 @@ class Panel:
         self.parameters = None
         self.opened = None
         self._openKey: tuple | None = None
+        self._lookedAt: str | None = None
         self._segmentation: str | None = None
         self._previewKey: tuple | None = None
         self._slices: list[int] = []
@@ -90,7 +91,7 @@ class Panel:
         self.parameters = parameters
         if parameters is None:
             self.opened = self._openKey = self._segmentation = self._previewKey = self._choices = None
-            self._applied = None
+            self._applied = self._lookedAt = None
             self._segmentEdits.follow([])
             self.fingerprints.forget()
             self.run.onCancel()
@@ -172,8 +173,9 @@ class Panel:
         )
         if key == self._openKey:
             return
-        again = self.opened is not None and self._openKey is not None and key[0] == self._openKey[0]
-        if again and not self._entered:
+        again = key[0] is not None and key[0] == self._lookedAt
+        onlyBrain = again and self._openKey is not None and key[2] == self._openKey[2]
+        if onlyBrain and not self._entered:
             return  # maps that vanish while their brain is being drawn would not help; `enter` looks again
         self._openKey = key
         self.opened = None
@@ -206,6 +208,7 @@ class Panel:
             self.refreshApply()
             return
         opened = self.opened = run.result
+        self._lookedAt = self._openKey[0]
         self.input.showUnderstood(opened)
         # A series that is understood in another way is looked at where it was looked at before.
         if not again:
