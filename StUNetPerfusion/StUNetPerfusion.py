@@ -60,6 +60,7 @@ class StUNetPerfusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel = None
         self._parameterNode = None
         self._guiTag = None
+        self._stop = None
 
     def setup(self):
         """Called once, when the user opens the module for the first time."""
@@ -79,25 +80,29 @@ class StUNetPerfusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.addObserver(scene, event, self.onSceneStartsToChange)
         for event in (scene.EndCloseEvent, scene.EndImportEvent):
             self.addObserver(scene, event, self.onSceneHasChanged)
-        slicer.app.connect("aboutToQuit()", self.logic.stop)
+        self._stop = self.logic.stop  # the one object by which it can be disconnected again
+        slicer.app.connect("aboutToQuit()", self._stop)
         self.initializeParameterNode()
         # The worker starts when the panel is on screen already.
         qt.QTimer.singleShot(0, self.panel.model.lookAtEnvironment)
 
     def cleanup(self):
         """Called when the application closes, or the module is reloaded."""
+        if self.panel is None:
+            return
         self.setParameterNode(None)
         self.removeObservers()
-        if self.panel is not None:
-            self.panel.stop()
+        self.panel.stop()
+        slicer.app.disconnect("aboutToQuit()", self._stop)
 
     def enter(self):
         """Called each time the user comes to this module."""
         self.initializeParameterNode()
-        self.panel.views.enter()
+        self.panel.enter()
 
     def exit(self):
         """Called each time the user goes to another module; what runs goes on, and the layout stays as it is."""
+        self.panel.leave()
 
     def onSceneStartsToChange(self, caller, event):
         """The scene is closed, or one is read from a file: nodes go, or come one after the other."""

@@ -30,30 +30,6 @@ def browserOf(sequenceNode):
     return None
 
 
-def proxyVolume(sequenceNode):
-    """The volume that shows the present frame of a sequence; made where there is none.
-
-    :returns: vtkMRMLScalarVolumeNode
-    """
-    return showSequence(sequenceNode).GetProxyNode(sequenceNode)
-
-
-def showFrame(sequenceNode, frame: int) -> None:
-    """Show a frame, counted from 0."""
-    showSequence(sequenceNode).SetSelectedItemNumber(frame)
-
-
-def synchronize(browserNode, otherSequenceNode):
-    """Let a second sequence, for example that of a lower dose, follow the first.
-
-    :returns: the volume that shows its present frame
-    """
-    if not browserNode.IsSynchronizedSequenceNodeID(otherSequenceNode.GetID()):
-        browserNode.AddSynchronizedSequenceNodeID(otherSequenceNode.GetID())
-    _addProxy(browserNode, otherSequenceNode)
-    return browserNode.GetProxyNode(otherSequenceNode)
-
-
 def _addProxy(browserNode, sequenceNode) -> None:
     if browserNode.GetProxyNode(sequenceNode) is not None:
         return

@@ -81,7 +81,10 @@ class Comparison:
         tumor = None if regions.tumor is None else line(_("Tumor"), regions.tumor, "tumor_")
         nawm = None if regions.nawm is None else line(_("Normal white matter"), regions.nawm)
         lines += [known for known in (tumor, nawm) if known is not None]
-        lines += [line(name, mask) for name, mask in regions.others.items()]
+        named = {known.name.casefold() for known in lines}
+        for name, mask in regions.others.items():
+            told = _("{name} (another segment)").format(name=name) if name.casefold() in named else name
+            lines.append(line(told, mask))
         if tumor is not None and nawm is not None:
             lines.append(ratioOf(_("Tumor / white matter"), tumor, nawm))
         return lines

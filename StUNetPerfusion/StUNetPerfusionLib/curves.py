@@ -10,9 +10,10 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
+from StUNetPerfusionLib.hiddenNodes import addHiddenNode
 from StUNetPerfusionLib.translation import tr as _
 
-#: Marks tables and plot series of ours, so that those of a chart are found again in a saved scene.
+#: Marks charts, tables and plot series of ours, so that they are found again.
 _CURVE_ATTRIBUTE = "StUNetPerfusion.Curve"
 
 
@@ -34,19 +35,6 @@ class Curve:
     dashed: bool = False
 
 
-def meanCurve(signal: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The mean over a region, slice by slice, so that of a series on disk only the slices that count are read.
-
-    :param signal: (T, Z, Y, X)
-    :param mask: (Z, Y, X) bool, not empty
-    :returns: (T,) float64
-    """
-    total = np.zeros(len(signal))
-    for z in np.flatnonzero(mask.any(axis=(1, 2))):
-        total += signal[:, z][:, mask[z]].sum(axis=1, dtype=np.float64)
-    return total / np.count_nonzero(mask)
-
-
 def updateChart(scene, curves: Sequence[Curve], chartNode=None, title: str = "", yTitle: str = ""):
     """Show curves in a chart.
 
@@ -61,6 +49,9 @@ def updateChart(scene, curves: Sequence[Curve], chartNode=None, title: str = "",
     """
     if chartNode is None:
         chartNode = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", _("Time curves"))
+        chartNode.SetAttribute(_CURVE_ATTRIBUTE, "1")
+        # A scene that was saved would bring the curves again, beside those that are drawn anew.
+        chartNode.SetSaveWithScene(False)
         chartNode.SetXAxisTitle(_("time (s)"))
     chartNode.SetTitle(title)
     chartNode.SetTitleVisibility(bool(title))
@@ -76,11 +67,10 @@ def updateChart(scene, curves: Sequence[Curve], chartNode=None, title: str = "",
     return chartNode
 
 
-def removeChart(chartNode) -> None:
-    """Take a chart with its series and tables out of the scene."""
-    scene = chartNode.GetScene()
-    updateChart(scene, [], chartNode)
-    scene.RemoveNode(chartNode)
+def chartOf(scene):
+    """The vtkMRMLPlotChartNode that `updateChart` added, or None."""
+    charts = slicer.util.getNodesByClass("vtkMRMLPlotChartNode", scene)
+    return next((chart for chart in charts if chart.GetAttribute(_CURVE_ATTRIBUTE)), None)
 
 
 def _seriesOf(chartNode) -> list:
@@ -89,11 +79,10 @@ def _seriesOf(chartNode) -> list:
 
 
 def _addSeries(scene, chartNode):
-    tableNode = scene.AddNewNodeByClass("vtkMRMLTableNode", _("Time curve"))
-    seriesNode = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", _("Time curve"))
+    tableNode = addHiddenNode(scene, "vtkMRMLTableNode", _("Time curve"))
+    seriesNode = addHiddenNode(scene, "vtkMRMLPlotSeriesNode", _("Time curve"))
     for node in (tableNode, seriesNode):
         node.SetAttribute(_CURVE_ATTRIBUTE, "1")
-        node.SetHideFromEditors(True)
     for name in ("time", "value"):
         column = vtk.vtkDoubleArray()
         column.SetName(name)

@@ -6,6 +6,7 @@ import numpy as np
 import slicer
 
 from stunet_perfusion.dose_preview import DosePreview
+from StUNetPerfusionLib.hiddenNodes import addHiddenNode
 from StUNetPerfusionLib.inputSeries import OpenedInput
 from StUNetPerfusionLib.sequenceSeries import placeVolume
 from StUNetPerfusionLib.translation import tr as _
@@ -25,9 +26,7 @@ class LowDoseVolume:
         self._settings: tuple | None = None
         self._painted: set[int] = set()
         grid = opened.series.grid
-        node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", _("DSC at the simulated dose"))
-        node.SetSaveWithScene(False)
-        node.SetHideFromEditors(True)
+        node = addHiddenNode(scene, "vtkMRMLScalarVolumeNode", _("DSC at the simulated dose"))
         placeVolume(node, grid)
         slicer.util.updateVolumeFromArray(node, np.zeros(grid.shape, np.float32))
         node.CreateDefaultDisplayNodes()

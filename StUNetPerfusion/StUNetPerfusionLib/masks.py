@@ -15,7 +15,8 @@ from stunet_perfusion.series import Grid
 from StUNetPerfusionLib.nodeFrames import gridOfVolume, placeVolume
 from StUNetPerfusionLib.translation import tr as _
 
-_BINARY = "Binary labelmap"
+#: Slicer's name for segments as label maps.
+BINARY = "Binary labelmap"
 
 
 def maskOf(source: Any, grid: Grid, what: str) -> np.ndarray | None:
@@ -72,33 +73,28 @@ def maskOfSegment(segmentationNode, segmentId: str, grid: Grid) -> np.ndarray:
     """
     segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
     name = segment.GetName() or segmentId
+    source = segmentationNode if segment.GetRepresentation(BINARY) else _withLabelmaps(segmentationNode, grid)
+    drawn = drawnVoxels(source, segmentId)
+    if drawn is None:
+        raise InputError(name, "is an empty segment", "mark some voxels, or choose another segment")
+    voxels, indicesToRas = drawn
+    return _onGrid(voxels, Grid(voxels.shape, toWorld(segmentationNode) @ indicesToRas), grid, name)
+
+
+def drawnVoxels(segmentationNode, segmentId: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """The voxels of a segment on its own label map.
+
+    :returns: (slices, rows, columns) bool, and the (4, 4) matrix from their indices to millimeters without the
+        transforms that the segmentation is under; None for a segment in which nothing is marked
+    """
     labelmap = slicer.vtkOrientedImageData()
-    source = segmentationNode if segment.GetRepresentation(_BINARY) else _withLabelmaps(segmentationNode, grid)
-    source.GetBinaryLabelmapRepresentation(segmentId, labelmap)
+    segmentationNode.GetBinaryLabelmapRepresentation(segmentId, labelmap)
     columns, rows, slices = labelmap.GetDimensions()
     scalars = labelmap.GetPointData().GetScalars()
     if scalars is None or 0 in (columns, rows, slices):
-        raise InputError(name, "is an empty segment", "mark some voxels, or choose another segment")
-    own = vtk_to_numpy(scalars).reshape(slices, rows, columns) > 0
-    if not own.any():
-        raise InputError(name, "is an empty segment", "mark some voxels, or choose another segment")
-    placed = Grid(own.shape, _toWorld(segmentationNode) @ _labelmapToRas(labelmap))
-    return _onGrid(own, placed, grid, name)
-
-
-def segmentMasks(segmentationNode, grid: Grid) -> dict[str, np.ndarray]:
-    """All segments that are neither empty nor outside of the series.
-
-    :returns: (Z, Y, X) bool by the segment's name, in the order of the segments
-    """
-    segmentation, masks = segmentationNode.GetSegmentation(), {}
-    for position in range(segmentation.GetNumberOfSegments()):
-        segmentId = segmentation.GetNthSegmentID(position)
-        try:
-            masks[segmentation.GetSegment(segmentId).GetName()] = maskOfSegment(segmentationNode, segmentId, grid)
-        except InputError:
-            continue
-    return masks
+        return None
+    voxels = vtk_to_numpy(scalars).reshape(slices, rows, columns) > 0
+    return (voxels, _labelmapToRas(labelmap)) if voxels.any() else None
 
 
 def addSegmentation(scene, grid: Grid, masks: dict[str, tuple[np.ndarray, tuple[float, float, float]]], name: str):
@@ -167,7 +163,7 @@ def _withLabelmaps(segmentationNode, grid: Grid):
     placeVolume(geometry, grid)
     slicer.util.updateVolumeFromArray(geometry, np.zeros(grid.shape, np.uint8))
     copy.SetReferenceImageGeometryParameterFromVolumeNode(geometry)
-    copy.GetSegmentation().CreateRepresentation(_BINARY)
+    copy.GetSegmentation().CreateRepresentation(BINARY)
     return copy
 
 
@@ -180,7 +176,7 @@ def _labelmapToRas(labelmap) -> np.ndarray:
     return slicer.util.arrayFromVTKMatrix(matrix) @ start
 
 
-def _toWorld(node) -> np.ndarray:
+def toWorld(node) -> np.ndarray:
     """(4, 4) of the transforms that a node is under.
 
     :raises InputError: they are not linear

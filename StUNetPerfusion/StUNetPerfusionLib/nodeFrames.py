@@ -12,7 +12,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.series import Grid
+from stunet_perfusion.series import FEWEST_FRAMES, Grid
 from StUNetPerfusionLib.nodeHandle import NodeHandle
 
 #: Where Slicer keeps the echo time of a DICOM series, in milliseconds.
@@ -72,16 +72,18 @@ class NodeFrames(Protocol):
 
 
 def isPerfusionInput(node) -> bool:
-    """Whether a node may hold a dynamic series: a sequence of scalar volumes, or a multi-volume."""
+    """Whether a node may hold a perfusion series: a sequence of enough scalar volumes, or such a multi-volume."""
     if node is None:
         return False
     if node.IsA("vtkMRMLMultiVolumeNode"):
-        return True
-    return bool(
-        node.IsA("vtkMRMLSequenceNode")
-        and node.GetNumberOfDataNodes() > 1
-        and node.GetNthDataNode(0).IsA("vtkMRMLScalarVolumeNode")
-    )
+        image = node.GetImageData()
+        return image is not None and image.GetNumberOfScalarComponents() >= FEWEST_FRAMES
+    if not node.IsA("vtkMRMLSequenceNode") or node.GetNumberOfDataNodes() < FEWEST_FRAMES:
+        return False
+    first = node.GetNthDataNode(0)
+    if not first.IsA("vtkMRMLScalarVolumeNode") or first.IsA("vtkMRMLLabelMapVolumeNode"):
+        return False
+    return first.GetImageData() is not None and first.GetImageData().GetNumberOfScalarComponents() == 1
 
 
 def framesOf(node) -> NodeFrames:

@@ -6,6 +6,7 @@ import numpy as np
 import slicer
 
 from stunet_perfusion.series import Grid
+from StUNetPerfusionLib.hiddenNodes import addHiddenNode
 from StUNetPerfusionLib.sequenceSeries import placeVolume
 from StUNetPerfusionLib.translation import tr as _
 
@@ -92,10 +93,8 @@ class PreviewMaps:
             DIFFERENCE: _("Preview: difference"),
         }
         for role, name in names.items():
-            node = self._scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+            node = addHiddenNode(self._scene, "vtkMRMLScalarVolumeNode", name)
             node.SetAttribute(PREVIEW_ATTRIBUTE, role)
-            node.SetSaveWithScene(False)
-            node.SetHideFromEditors(True)
             placeVolume(node, grid)
             slicer.util.updateVolumeFromArray(node, np.zeros(grid.shape, np.float32))
             self._nodeIds[role] = node.GetID()

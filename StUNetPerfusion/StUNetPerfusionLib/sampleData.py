@@ -104,5 +104,7 @@ def addSampleSteps(worker: WorkerProcess, scene) -> Steps:
         # All outlines at once would hide the maps that they lie over.
         displayNode.SetSegmentVisibility(segmentIdOf(segmentationNode, name), name == _(_SEGMENTS["tumor"][0]))
     browserNode = showSequence(sequenceNode)
+    # The Segment Editor draws on it, and would take any other volume.
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(browserNode.GetProxyNode(sequenceNode))
     nodes = {"sequence": sequenceNode, "segmentation": segmentationNode, "browser": browserNode}
     return SampleNodes({role: NodeHandle(node) for role, node in nodes.items()})

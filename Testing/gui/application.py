@@ -113,13 +113,18 @@ class Observer:
     def __init__(self) -> None:
         self._observed: list[tuple] = []
         self.parent = SimpleNamespace(isEntered=True)
+        self._tags: dict[tuple, int] = {}
 
     def hasObserver(self, node, event, callback) -> bool:
         return (node, event, callback) in self._observed
 
     def addObserver(self, node, event, callback, priority: float = 0.0) -> None:
         self._observed.append((node, event, callback))
-        node.AddObserver(event, callback)
+        self._tags[(node, event, callback)] = node.AddObserver(event, callback)
+
+    def removeObserver(self, node, event, callback) -> None:
+        self._observed.remove((node, event, callback))
+        node.RemoveObserver(self._tags.pop((node, event, callback)))
 
 
 def parameter_node_wrapper() -> ModuleType:

@@ -59,6 +59,9 @@ class Logic:
     def arterialInput(self, inputNode, **arguments) -> Run:
         return self._begin("aif", inputNode=inputNode, **arguments)
 
+    def compare(self, mapNode, referenceNode, **arguments) -> Run:
+        return self._begin("compare", mapNode=mapNode, referenceNode=referenceNode, **arguments)
+
     def apply(self, inputNode, **arguments) -> Run:
         return self._begin("apply", inputNode=inputNode, **arguments)
 

@@ -94,12 +94,11 @@ def test_the_layout_is_not_forced_on_anybody(panel, scene, series):
     assert manager.layout == 6
 
     button.click()
-    panel.observer.parent.isEntered = False
+    panel.leave()
     manager.setLayout(6)
     choose(panel, scene, make_series(seed=2))
     assert manager.layout == 6, "another module has the screen"
-    panel.observer.parent.isEntered = True
-    panel.views.enter()
+    panel.enter()
     assert manager.layout == layout.LAYOUT_ID
 
 

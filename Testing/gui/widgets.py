@@ -243,6 +243,10 @@ class Container(Widget):
     }
 
 
+class qMRMLSortFilterProxyModel(Widget):
+    properties = {"hiddenNodeIDs": ()}
+
+
 class qMRMLNodeComboBox(Widget):
     signals = ("currentNodeChanged",)
     properties = {
@@ -253,6 +257,13 @@ class qMRMLNodeComboBox(Widget):
         "removeEnabled": True,
         "renameEnabled": False,
     }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._proxy = qMRMLSortFilterProxyModel()
+
+    def sortFilterProxyModel(self) -> qMRMLSortFilterProxyModel:
+        return self._proxy
 
 
 class qMRMLTableView(Widget):

@@ -72,15 +72,23 @@ def test_moving_about_adds_no_nodes(scene, curves):
     assert len(before - node_ids(scene)) == 4
     curves.updateChart(scene, lines(4), chart)
     np.testing.assert_allclose(shown(chart)["4-3"], (times + 3, 3 * times))
-    curves.removeChart(chart)
-    assert not [name for name in node_ids(scene) if "Plot" in name or "Table" in name]
+    assert curves.chartOf(scene) is chart
 
 
-def test_the_mean_of_a_region_is_that_of_numpy(curves):
-    series, tumor = noisy_series(), regions()["tumor"]
-    np.testing.assert_allclose(
-        curves.meanCurve(series.signal, tumor), series.signal[:, tumor].mean(axis=1, dtype=float), rtol=1e-12
+def test_what_curves_consist_of_is_not_among_the_data(scene, curves):
+    """The subject hierarchy makes its items as nodes come: they are hidden by then."""
+    import vtk
+
+    hidden = []
+    scene.AddObserver(
+        scene.NodeAddedEvent,
+        vtk.calldata_type(vtk.VTK_OBJECT)(
+            lambda scene, event, node: hidden.append((node.GetClassName(), bool(node.GetHideFromEditors())))
+        ),
     )
+    curves.updateChart(scene, [curves.Curve("full", np.arange(3.0), np.arange(3.0), (1, 0, 0))])
+    assert ("vtkMRMLTableNode", True) in hidden
+    assert ("vtkMRMLPlotSeriesNode", True) in hidden
 
 
 @pytest.fixture
@@ -138,6 +146,15 @@ def test_the_table_holds_the_numbers_of_numpy(scene, perfusion, pair):
         assert float(rows[name]["SSIM"]) == pytest.approx(1, abs=1e-5)
     assert rows["left half"]["L1"] == ""
     assert table.GetLocked()
+
+
+def test_a_segment_with_the_name_of_a_role_is_told_apart(scene, perfusion, pair):
+    map_node, reference, _values = pair
+    boxes = regions()
+    table = perfusion.compare(
+        map_node, reference, tumor=boxes["white matter"], regions={"tumor": boxes["tumor"], "edema": boxes["tumor"]}
+    )
+    assert [row["Region"] for row in rows_of(table)] == ["Brain", "Tumor", "tumor (another segment)", "edema"]
 
 
 def test_a_table_is_filled_anew(scene, perfusion, pair):

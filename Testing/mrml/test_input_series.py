@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -132,13 +134,28 @@ def test_nonsense_is_refused_in_the_words_of_the_panel(scene, perfusion, options
 
 
 def test_what_is_no_series_is_refused(scene):
+    import slicer
+
     from StUNetPerfusionLib.inputSeries import inputFacts
     from StUNetPerfusionLib.nodeFrames import isPerfusionInput
 
     volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "T1")
     assert not isPerfusionInput(volume)
     assert not isPerfusionInput(None)
-    assert isPerfusionInput(add_series(scene))
+    series = noisy_series()
+    assert isPerfusionInput(add_series(scene, series))
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "others")
+    assert not isPerfusionInput(sequence)
+    for kind in ("vtkMRMLLinearTransformNode", "vtkMRMLLabelMapVolumeNode"):
+        sequence.RemoveAllDataNodes()
+        for frame in range(series.frames):
+            node = getattr(slicer, kind)()
+            if node.IsA("vtkMRMLVolumeNode"):
+                slicer.util.updateVolumeFromArray(node, np.zeros((2, 3, 4), np.int16))
+            sequence.SetDataNodeAtValue(node, str(frame))
+        assert not isPerfusionInput(sequence), kind
+    few = add_multi_volume(scene, replace(series, signal=series.signal[:3], times=series.times[:3]), {})
+    assert not isPerfusionInput(few)
     with pytest.raises(InputError, match="T1: is neither a sequence nor a multi-volume"):
         inputFacts(volume)
     empty = add_multi_volume(scene, noisy_series(), {})

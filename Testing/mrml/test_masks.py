@@ -22,10 +22,7 @@ def masks(scene):
 
 def test_segments_come_back_voxel_by_voxel(scene, masks):
     node = add_regions(scene)
-    found = masks.segmentMasks(node, GRID)
-    assert list(found) == ["brain", "tumor", "white matter"]
     for name, mask in regions().items():
-        np.testing.assert_array_equal(found[name], mask)
         np.testing.assert_array_equal(masks.maskOf((node, name), GRID, "region"), mask)
         np.testing.assert_array_equal(masks.maskOf((node, masks.segmentIdOf(node, name)), GRID, "region"), mask)
 
@@ -106,7 +103,6 @@ def test_refusals(scene, masks):
     far.ijk_to_ras[:3, 3] += 1000
     with pytest.raises(InputError, match="tumor: lies outside of the series"):
         masks.maskOf((node, "tumor"), far, "x")
-    assert list(masks.segmentMasks(node, GRID)) == ["tumor"]
     bent = scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
     node.SetAndObserveTransformNodeID(bent.GetID())
     if not isinstance(node.GetParentTransformNode(), slicer.vtkMRMLLinearTransformNode):
@@ -121,3 +117,50 @@ def test_the_voxel_at_a_place(masks):
         assert masks.voxelOf(GRID, ras + 0.4 * GRID.ijk_to_ras[:3, 0]) == voxel
     outside = corners(GRID.ijk_to_ras, SHAPE)[0] - 0.6 * GRID.ijk_to_ras[:3, 0]
     assert masks.voxelOf(GRID, outside) is None
+
+
+def test_a_fingerprint_tells_what_is_drawn_and_where(scene, masks):
+    """Names, colors and what is drawn in other segments of the same label map do not count."""
+    import slicer
+
+    from StUNetPerfusionLib.nodeFrames import placeVolume
+    from StUNetPerfusionLib.segmentFingerprints import SegmentFingerprints
+
+    def paint(name: str, mask: np.ndarray) -> None:
+        volume = slicer.vtkMRMLScalarVolumeNode()
+        placeVolume(volume, GRID)
+        slicer.util.updateVolumeFromArray(volume, mask.astype(np.uint8))
+        logic = slicer.vtkSlicerSegmentationsModuleLogic
+        logic.SetBinaryLabelmapToSegment(logic.CreateOrientedImageDataFromVolumeNode(volume), node, name)
+
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "regions")
+    segmentation = node.GetSegmentation()
+    for name in ("tumor", "other"):
+        segmentation.AddEmptySegment(name, name)
+    fingerprints = SegmentFingerprints()
+    assert fingerprints.of(node, "tumor") == fingerprints.of(node, "gone") == ""
+    tumor = regions()["tumor"]
+    paint("tumor", tumor)
+    drawn = fingerprints.of(node, "tumor")
+    assert drawn
+
+    paint("other", np.roll(tumor, 12, axis=2))
+    tumors_map = segmentation.GetSegment("tumor").GetRepresentation(masks.BINARY)
+    assert tumors_map is segmentation.GetSegment("other").GetRepresentation(masks.BINARY), "as Slicer keeps them"
+    segmentation.GetSegment("tumor").SetName("glioma")
+    segmentation.GetSegment("tumor").SetColor(1, 0, 0)
+    assert fingerprints.of(node, "tumor") == drawn
+    assert fingerprints.of(node, "other") != drawn, "the same shape elsewhere"
+
+    larger = tumor.copy()
+    larger[1, 13, 10] = True
+    paint("tumor", larger)
+    assert fingerprints.of(node, "tumor") != drawn
+    paint("tumor", tumor)
+    assert fingerprints.of(node, "tumor") == SegmentFingerprints().of(node, "tumor") == drawn
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    shift = np.eye(4)
+    shift[0, 3] = 5
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(shift))
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    assert fingerprints.of(node, "tumor") != drawn

@@ -23,7 +23,7 @@ def test_the_sample_has_a_tumor_with_more_blood_than_white_matter(scene, sample_
 
     from StUNetPerfusionLib.browsing import browserOf
     from StUNetPerfusionLib.inputSeries import inputFacts
-    from StUNetPerfusionLib.masks import segmentMasks
+    from StUNetPerfusionLib.masks import maskOf
 
     sample = sample_logic.addSample(scene)
 
@@ -32,8 +32,11 @@ def test_the_sample_has_a_tumor_with_more_blood_than_white_matter(scene, sample_
     assert facts.frameInterval == pytest.approx(1.5)
     assert facts.echoTime == pytest.approx(0.03)
     assert browserOf(sample.sequence) is sample.browser
-    masks = segmentMasks(sample.segmentation, facts.grid)
-    assert list(masks) == ["brain", "tumor", "normal white matter", "vessels"]
+    names = ("brain", "tumor", "normal white matter", "vessels")
+    masks = {name: maskOf((sample.segmentation, name), facts.grid, name) for name in names}
+    assert sample.segmentation.GetSegmentation().GetNumberOfSegments() == len(names)
+    source = sample.segmentation.GetNodeReference(sample.segmentation.GetReferenceImageGeometryReferenceRole())
+    assert source is sample.browser.GetProxyNode(sample.sequence), "what the Segment Editor draws on"
     assert all(masks["brain"][mask].mean() > 0.5 for mask in masks.values())
 
     def mean_cbv(region: str) -> float:

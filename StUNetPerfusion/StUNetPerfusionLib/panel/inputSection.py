@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import html
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import qt
 import slicer
 
-from stunet_perfusion.errors import StUNetPerfusionError
+from stunet_perfusion.errors import InputError, StUNetPerfusionError
+from StUNetPerfusionLib.choices import segmentChoice
 from StUNetPerfusionLib.inputSeries import describeSeries, describeWarnings, inputFacts
+from StUNetPerfusionLib.masks import maskOfSegment
+from StUNetPerfusionLib.nodeFrames import isPerfusionInput
 from StUNetPerfusionLib.openSeries import openSeries
+from StUNetPerfusionLib.panel.following import MODIFIED_EVENTS, Following
 from StUNetPerfusionLib.panelWords import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
@@ -21,6 +27,12 @@ REGIONS = {
     "whiteMatter": ("white", "nawm"),
     "vessel": ("vessel", "arter", "aif"),
 }
+
+#: Milliseconds after nodes came into the scene until the series among them are offered.
+_OFFER_MS = 200
+
+#: Share of a region that may lie outside of the brain without a word.
+_TRACE = 0.05
 
 _WARNING_COLOR = "#B36B00"
 _ERROR_COLOR = "#C0392B"
@@ -37,6 +49,13 @@ class InputSection:
         self._ui = ui
         self._panel = panel
         self._segmentBoxes = {region: getattr(ui, f"{region}SegmentComboBox") for region in REGIONS}
+        #: names of the segments by their IDs, as they were when regions were guessed
+        self._named: dict[str, str] = {}
+        scene = slicer.mrmlScene
+        self._arrivals = Following(panel.observer, (scene.NodeAddedEvent,), _OFFER_MS, self._offerSeries)
+        self._arrivals.follow([scene])
+        # A sequence is often empty when it comes, and filled later.
+        self._unsuited = Following(panel.observer, MODIFIED_EVENTS, _OFFER_MS, self._offerSeries)
         ui.openFileButton.clicked.connect(self.onOpenFile)
         ui.sampleButton.clicked.connect(self.onSample)
         for region, box in self._segmentBoxes.items():
@@ -44,7 +63,10 @@ class InputSection:
 
     def refresh(self) -> None:
         """Show what the parameters hold."""
+        self._offerSeries()
         self._refreshSegments()
+        if self._panel.opened is not None:
+            self.showUnderstood(self._panel.opened)
 
     def showReading(self) -> None:
         """Say that the series is being looked at."""
@@ -65,7 +87,7 @@ class InputSection:
         lines = [html.escape(describeSeries(opened.facts, opened))]
         lines += [
             f'<span style="color:{_WARNING_COLOR}">{html.escape(text)}</span>'
-            for text in describeWarnings(opened.facts, opened)
+            for text in (*describeWarnings(opened.facts, opened), *self._outsideOfTheBrain(opened))
         ]
         self._ui.understoodLabel.text = "<br>".join(lines)
 
@@ -109,6 +131,7 @@ class InputSection:
         parameters = self._panel.parameters
         with slicer.util.NodeModify(parameters.parameterNode):
             parameters.segmentation = run.result.segmentation
+            self._named = {}
             self._guessRegions()
             parameters.inputNode = run.result.sequence
 
@@ -132,10 +155,17 @@ class InputSection:
 
     def onSegmentationChanged(self) -> None:
         """Another segmentation was chosen: guess which segment is which, and let the user correct it."""
+        self._named = {}
         self._guessRegions()
         self._refreshSegments()
 
+    def onSegmentsEdited(self) -> None:
+        """Segments of the chosen segmentation were added, removed, named or drawn in."""
+        self._guessRegions()
+        self.refresh()
+
     def _guessRegions(self) -> None:
+        """Give roles to segments that are new, or have a new name. What the user has chosen, none included, stays."""
         parameters = self._panel.parameters
         segmentation = parameters.segmentation
         named = {}
@@ -145,11 +175,50 @@ class InputSection:
                 segments.GetNthSegmentID(n): segments.GetNthSegment(n).GetName().lower()
                 for n in range(segments.GetNumberOfSegments())
             }
+        new = {key: name for key, name in named.items() if self._named.get(key) != name}
+        self._named = named
         for region, words in REGIONS.items():
-            if getattr(parameters, f"{region}Segment") in named:
+            chosen = getattr(parameters, f"{region}Segment")
+            if chosen in named:
                 continue
-            found = next((key for key, name in named.items() if any(word in name for word in words)), "")
-            setattr(parameters, f"{region}Segment", found)
+            found = next((key for key, name in new.items() if any(word in name for word in words)), "")
+            if found != chosen:
+                setattr(parameters, f"{region}Segment", found)
+
+    def _outsideOfTheBrain(self, opened) -> list[str]:
+        """A sentence for each region of which more than a trace lies where nothing is computed."""
+        told = []
+        for region in ("tumor", "whiteMatter"):
+            chosen = segmentChoice(self._panel.parameters, region)
+            if chosen is None:
+                continue
+            with suppress(InputError):  # a segment that nobody has drawn in yet
+                mask = maskOfSegment(*chosen, opened.series.grid)
+                outside = 1 - np.count_nonzero(mask & opened.brain) / np.count_nonzero(mask)
+                if outside > _TRACE:
+                    name = chosen[0].GetSegmentation().GetSegment(chosen[1]).GetName()
+                    told.append(
+                        _(
+                            "{percent:.0f} % of '{name}' lies outside of the brain, where no map is computed."
+                            " The Segment Editor cuts segments out of each other unless 'Modify other segments'"
+                            " allows overlap."
+                        ).format(percent=100 * outside, name=name)
+                    )
+        return told
+
+    def _offerSeries(self) -> None:
+        """Offer only what can be a perfusion series, and what is chosen, so that its error can be read."""
+        if self._panel.parameters is None:
+            return
+        chosen = self._panel.parameters.inputNode
+        kinds = ("vtkMRMLSequenceNode", "vtkMRMLMultiVolumeNode")
+        nodes = [node for kind in kinds for node in slicer.util.getNodesByClass(kind)]
+        unsuited = [node for node in nodes if node is not chosen and not isPerfusionInput(node)]
+        self._unsuited.follow(unsuited)
+        offered = self._ui.inputSelector.sortFilterProxyModel()
+        hidden = [node.GetID() for node in unsuited]
+        if list(offered.hiddenNodeIDs) != hidden:
+            offered.hiddenNodeIDs = hidden
 
     def _onSegmentChosen(self, region: str) -> None:
         box = self._segmentBoxes[region]

@@ -32,7 +32,8 @@ class ModelSection:
         self._ui = ui
         self._panel = panel
         self._environment: dict | None = None
-        self._described: str | None = None
+        self._described: tuple[str, float] | None = None
+        self._looking = False
         ui.checkpointComboBox.connect("activated(int)", self._onCheckpointChosen)
         ui.browseCheckpointButton.clicked.connect(self.onBrowse)
         ui.deviceComboBox.connect("activated(int)", self._onDeviceChosen)
@@ -63,9 +64,17 @@ class ModelSection:
 
     def lookAtEnvironment(self) -> None:
         """Ask the worker what this computer can do."""
+        if self._looking:
+            return
         run = self._panel.start(lambda: self._panel.logic.environment(waitForCompletion=False))
         if run is not None:
+            self._looking = True
             run.onFinished = self._onEnvironment
+
+    def enter(self) -> None:
+        """The user comes to the panel: what could not run before may run now."""
+        if self._environment is None or self._unusable():
+            self.lookAtEnvironment()
 
     def hasPackage(self, name: str) -> bool:
         """Whether a package is installed where the worker runs."""
@@ -100,6 +109,7 @@ class ModelSection:
                 self.lookAtEnvironment()
 
     def _onEnvironment(self, run) -> None:
+        self._looking = False
         if run.result is None:
             self._ui.environmentLabel.text = html.escape(run.sentence)
             return
@@ -151,12 +161,14 @@ class ModelSection:
         self._describe(str(box.itemData(box.currentIndex) or ""))
 
     def _describe(self, path: str) -> None:
-        if path == self._described:
+        # Another file may lie there by now, or none.
+        now = (path, Path(path).stat().st_mtime) if Path(path).is_file() else None
+        if now is not None and now == self._described:
             return
         self._described = None
         try:
             self._ui.checkpointLabel.text = _description(describe(path))
-            self._described = path
+            self._described = now
         except StUNetPerfusionError as error:
             self._ui.checkpointLabel.text = f'<span style="color:#C0392B">{html.escape(inPanelWords(error))}</span>'
         self._panel.refreshApply()

@@ -7,6 +7,8 @@ from pathlib import Path
 import qt
 import slicer
 
+from StUNetPerfusionLib.panel.applying import resultWith
+from StUNetPerfusionLib.panel.regions import REGIONS, drawnRegions, regionsKey
 from StUNetPerfusionLib.statistics import asCsv
 from StUNetPerfusionLib.translation import tr as _
 
@@ -21,6 +23,7 @@ class NumbersSection:
     def __init__(self, ui, panel) -> None:
         self._ui = ui
         self._panel = panel
+        self._run = None
         ui.copyButton.clicked.connect(self.onCopy)
         ui.exportButton.clicked.connect(self.onExport)
         ui.reportButton.clicked.connect(self.onReport)
@@ -41,6 +44,36 @@ class NumbersSection:
         if tableNode is not None:
             self._ui.numbersTableView.setFirstRowLocked(True)
             self._ui.numbersTableView.resizeColumnsToContents()
+
+    def refresh(self) -> None:
+        """Take the numbers of the shown result anew where its regions are not those that are drawn now."""
+        panel, table = self._panel, self.tableNode
+        if table is None or self._run is not None or panel.opened is None or panel.parameters.segmentation is None:
+            return  # numbers of a saved scene stay, where their segmentation has not come along
+        result, key = resultWith(panel), regionsKey(panel)
+        if result is None or result.table is not table or result.reference is None:
+            return
+        if table.GetAttribute(REGIONS) == key:
+            return
+        run = panel.start(
+            lambda: panel.logic.compare(
+                result.cbv, result.reference, tableNode=table, waitForCompletion=False, **drawnRegions(panel)
+            )
+        )
+        if run is not None:
+            self._run = run
+            run.onFinished = lambda run: self._onRefreshed(run, table, key)
+
+    def _onRefreshed(self, run, table, key: str) -> None:
+        self._run = None
+        if run.result is None:
+            self._panel.say(run.sentence, error=run.state == "failed")
+            return
+        table.SetAttribute(REGIONS, key)
+        if self.tableNode is table:
+            self.show(table)
+        if self._panel.parameters is not None:
+            self.refresh()  # somebody may have drawn on meanwhile
 
     def onCopy(self) -> None:
         """Copy the table, tab-separated as spreadsheets take it."""

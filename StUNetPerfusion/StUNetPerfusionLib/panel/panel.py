@@ -16,23 +16,30 @@ from stunet_perfusion.errors import InputError, StUNetPerfusionError
 from StUNetPerfusionLib.choices import doseOptions, inputOptions, modelOptions, slowChoices
 from StUNetPerfusionLib.installing import installForExport
 from StUNetPerfusionLib.layout import SideBySide
+from StUNetPerfusionLib.panel.aifSection import AifSection
 from StUNetPerfusionLib.panel.applying import applyChoice, mapsOfResult, otherResults, resultWith, shownResult
 from StUNetPerfusionLib.panel.curvesSection import CurvesSection
 from StUNetPerfusionLib.panel.doseSection import DoseSection
+from StUNetPerfusionLib.panel.following import SEGMENTATION_EVENTS, Following
 from StUNetPerfusionLib.panel.inputSection import InputSection
 from StUNetPerfusionLib.panel.modelSection import ModelSection
 from StUNetPerfusionLib.panel.numbersSection import NumbersSection
 from StUNetPerfusionLib.panel.previewing import Previewing
 from StUNetPerfusionLib.panel.referenceSection import ReferenceSection
+from StUNetPerfusionLib.panel.regions import REGIONS, regionsKey
 from StUNetPerfusionLib.panel.runSection import RunSection, duration
 from StUNetPerfusionLib.panel.viewsSection import ViewsSection
 from StUNetPerfusionLib.panelWords import inPanelWords
 from StUNetPerfusionLib.report import writeReport
 from StUNetPerfusionLib.results import RESULT
+from StUNetPerfusionLib.segmentFingerprints import SegmentFingerprints
 from StUNetPerfusionLib.translation import tr as _
 
 #: Milliseconds between two looks at what the worker says.
 _POLL_MS = 30
+
+#: Milliseconds for which nobody draws before curves and numbers follow.
+_DRAWN_MS = 300
 
 
 class Panel:
@@ -50,13 +57,17 @@ class Panel:
         self.parameters = None
         self.opened = None
         self._openKey: tuple | None = None
+        self._lookedAt: str | None = None
         self._segmentation: str | None = None
-        self._aifKey: tuple | None = None
         self._previewKey: tuple | None = None
         self._slices: list[int] = []
         self._opening = None
         self._applied: tuple | None = None
         self._choices: tuple | None = None
+        self._entered = True
+        #: of segments, to know which one was drawn in
+        self.fingerprints = SegmentFingerprints()
+        self._segmentEdits = Following(observer, SEGMENTATION_EVENTS, _DRAWN_MS, self.regionsEdited)
         self._timer = qt.QTimer()
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -67,6 +78,7 @@ class Panel:
         self.dose = DoseSection(ui, self)
         self.model = ModelSection(ui, self)
         self.reference = ReferenceSection(ui, self)
+        self.aif = AifSection(ui, self)
         self.numbers = NumbersSection(ui, self)
         self.previewing = Previewing(self)
         logic.onLog = self.run.log
@@ -78,11 +90,14 @@ class Panel:
         """Work with the parameters of this scene; None while it is being closed."""
         self.parameters = parameters
         if parameters is None:
-            self.opened = self._openKey = self._segmentation = self._aifKey = self._previewKey = self._choices = None
-            self._applied = None
+            self.opened = self._openKey = self._segmentation = self._previewKey = self._choices = None
+            self._applied = self._lookedAt = None
+            self._segmentEdits.follow([])
+            self.fingerprints.forget()
             if not self.run.running:
                 self.say("")  # of a scene that is gone
             self.run.onCancel()
+            self.aif.forget()
             self.previewing.forget()
             self.views.forget()
             self.curves.forget()
@@ -102,21 +117,47 @@ class Panel:
             return
         self._choices = choices
         segmentation = self.parameters.segmentation
+        self._segmentEdits.follow([segmentation])
         segmentationId = segmentation.GetID() if segmentation is not None else None
         if segmentationId != self._segmentation:
             self._segmentation = segmentationId
             self.input.onSegmentationChanged()
         self._openWhereChanged()
-        for section in (self.input, self.model, self.reference, self.views):
+        for section in (self.input, self.model, self.reference, self.aif, self.views):
             section.refresh()
-        self._askForAifWhereChanged()
+        self.curves.updateSoon()
         self._previewWhereChanged()
+        self.numbers.refresh()
         self.refreshApply()
 
     @property
     def seen(self) -> bool:
         """Whether the panel is the module that the user works with."""
-        return self.observer.parent.isEntered
+        return self._entered
+
+    def enter(self) -> None:
+        """The user comes to the panel: show what has changed while another module was used."""
+        self._entered = True
+        self._choices = None
+        self.parametersChanged()
+        self.views.enter()
+        self.views.putBack()
+        self.model.enter()
+
+    def leave(self) -> None:
+        """The user goes to another module, for example to draw."""
+        self._entered = False
+
+    def regionsEdited(self) -> None:
+        """Somebody has drawn in segments, or moved points of the AIF: let all follow that depends on them."""
+        if self.parameters is None:
+            return
+        self.input.onSegmentsEdited()
+        self._openWhereChanged()
+        self.aif.refresh()
+        self.curves.updateSoon()
+        self._previewWhereChanged()
+        self.numbers.refresh()
 
     def inputOptions(self) -> dict[str, Any]:
         """How the series is to be understood, as the logic takes it."""
@@ -135,11 +176,15 @@ class Panel:
         mask = options.pop("mask")
         key = (
             node.GetID() if node is not None else None,
-            (mask[0].GetID(), mask[1]) if mask else None,
+            self.fingerprints.of(*mask) if mask else None,
             tuple(options.items()),
         )
         if key == self._openKey:
             return
+        again = key[0] is not None and key[0] == self._lookedAt
+        onlyBrain = again and self._openKey is not None and key[2] == self._openKey[2]
+        if onlyBrain and not self._entered:
+            return  # maps that vanish while their brain is being drawn would not help; `enter` looks again
         self._openKey = key
         self.opened = None
         if self._opening is not None:
@@ -148,7 +193,8 @@ class Panel:
         self.numbers.show(None)
         self.previewing.forget()
         self.views.showSeries(None)
-        self.curves.start(None)
+        self.curves.start(None, keepVoxel=again)
+        self.aif.forget()
         if node is None:
             self.input.showNothing()
             return
@@ -160,9 +206,9 @@ class Panel:
         )
         if run is not None:
             self._opening = run
-            run.onFinished = self._onOpened
+            run.onFinished = lambda run: self._onOpened(run, again)
 
-    def _onOpened(self, run) -> None:
+    def _onOpened(self, run, again: bool) -> None:
         # Where another series was chosen meanwhile, this one is no longer waited for.
         if self.parameters is None or run is not self._opening or run.state == "cancelled":
             return
@@ -172,12 +218,15 @@ class Panel:
             self.refreshApply()
             return
         opened = self.opened = run.result
+        self._lookedAt = self._openKey[0]
         self.input.showUnderstood(opened)
-        self.views.forgetWindow()
-        self.dose.showFrames(self.parameters.inputNode.GetID(), opened.facts.frames, opened.peak)
-        self.views.showSeries(opened)
-        self.curves.start(opened)
-        self._aifKey = self._currentAifKey()
+        # A series that is understood in another way is looked at where it was looked at before.
+        if not again:
+            self.views.forgetWindow()
+            self.dose.showFrames(self.parameters.inputNode.GetID(), opened.facts.frames, opened.peak)
+        self.views.showSeries(opened, place=not again)
+        self.curves.start(opened, keepVoxel=again)
+        self.aif.start()
         self.views.observeRemovals(slicer.mrmlScene)
         self.onDoseSettled()
 
@@ -209,27 +258,12 @@ class Panel:
 
     def _previewWhereChanged(self) -> None:
         parameters = self.parameters
-        key = (parameters.preview, parameters.method, parameters.checkpoint, parameters.device)
+        chosen = (parameters.preview, parameters.method, parameters.checkpoint, parameters.device)
+        key = (*chosen, *self.aif.source())
         if key != self._previewKey:
             self._previewKey = key
             if self.opened is not None:
                 self.onDoseSettled()
-
-    def _currentAifKey(self) -> tuple:
-        parameters = self.parameters
-        point = parameters.aifPoint
-        return (
-            parameters.aifSource,
-            parameters.vesselSegment,
-            point.GetID() if point is not None else None,
-            parameters.baseline,
-        )
-
-    def _askForAifWhereChanged(self) -> None:
-        key = self._currentAifKey()
-        if key != self._aifKey:
-            self._aifKey = key
-            self.curves.askForAif()
 
     def refreshApply(self) -> None:
         """Whether Apply can be pressed, and how long it will take."""
@@ -257,9 +291,9 @@ class Panel:
         run = self.start(lambda: applyChoice(self), lambda error: self.say(inPanelWords(error), error=True))
         if run is None:
             return
-        self._applied = self._appliedKey()
+        self._applied, regions = self._appliedKey(), regionsKey(self)
         self.run.begin(run)
-        run.onFinished = self._onApplied
+        run.onFinished = lambda run: self._onApplied(run, regions)
 
     def _appliedKey(self) -> tuple | None:
         """Of what Apply is about: another one once the user has chosen something else."""
@@ -267,7 +301,9 @@ class Panel:
             return None
         return self._openKey, tuple(doseOptions(self.parameters).items())
 
-    def _onApplied(self, run) -> None:
+    def _onApplied(self, run, regions: str) -> None:
+        if run.state == "done" and run.result.table is not None:
+            run.result.table.SetAttribute(REGIONS, regions)
         if run.state != "done":
             self.run.end(run.sentence, error=run.state == "failed")
             # A preview that waited for its end begins, unless all of it is ending.
@@ -287,6 +323,7 @@ class Panel:
         self.views.showMaps(mapsOfResult(result))
         self.views.showOthers([mapsOfResult(other) for other in otherResults(self, result)])
         self.numbers.show(result.table)
+        self.numbers.refresh()
         self.run.sayPreview("")
 
     def writeReport(self, path: Path) -> None:

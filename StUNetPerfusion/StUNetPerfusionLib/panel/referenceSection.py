@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from StUNetPerfusionLib.fslVerbena import verbenaProgram
-from StUNetPerfusionLib.parameterNode import AifSource, ReferenceSource
+from StUNetPerfusionLib.parameterNode import ReferenceSource
 from StUNetPerfusionLib.translation import tr as _
 
 
@@ -27,7 +27,6 @@ class ReferenceSection:
             (ui.referenceDoseLabel, ui.referenceDoseComboBox): source != ReferenceSource.VOLUME,
             (ui.baselineLabel, ui.baselineComboBox): source == ReferenceSource.BUILT_IN,
             (ui.leakageCheckBox,): source == ReferenceSource.BUILT_IN,
-            (ui.aifPointLabel, ui.aifPointSelector): parameters.aifSource == AifSource.POINT,
         }
         for widgets, visible in rows.items():
             for widget in widgets:

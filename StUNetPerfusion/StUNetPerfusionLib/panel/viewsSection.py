@@ -80,8 +80,11 @@ class ViewsSection:
 
     # ---- the series
 
-    def showSeries(self, opened) -> None:
-        """Show another series; None takes the old one away."""
+    def showSeries(self, opened, place: bool = True) -> None:
+        """Show another series; None takes the old one away.
+
+        :param place: turn the views to it; otherwise they stay where they are
+        """
         if self._lowDose is not None:
             self._lowDose.remove()
             self._lowDose = None
@@ -95,7 +98,7 @@ class ViewsSection:
         # A series may finish opening when the user has gone to another module, whose layout is not ours to change.
         if self._wanted and self._panel.seen:
             self.showLayout()
-        self._place()
+        self._place(turn=place)
 
     def enter(self) -> None:
         """The user comes to the panel: show what was opened meanwhile."""
@@ -113,18 +116,20 @@ class ViewsSection:
         self._views.fit(self._lowDose.node)
         self._views.jumpTo(shown)
 
-    def _place(self) -> None:
-        """Put the series into its view, where that is there already."""
+    def _place(self, turn: bool = True) -> None:
+        """Put the series into its view, where that is there already, and turn the views to it."""
         if self._views.sliceNode(layout.SERIES_VIEW) is None:
             return
         self._views.setVolume(layout.SERIES_VIEW, self._lowDose.node)
         self._observeSlices()
-        self._placeViews()
+        if turn:
+            self._placeViews()
         self.paintSeries()
         if self._views.shown:
             self._unplaced = False
             # Views that are new in the layout turn to their own planes once they get their size; that comes next.
-            qt.QTimer.singleShot(0, self._placeViews)
+            if turn:
+                qt.QTimer.singleShot(0, self._placeViews)
 
     def _placeViews(self) -> None:
         """Turn the views to the slices as they were acquired, and to the one that matters most."""
@@ -230,6 +235,8 @@ class ViewsSection:
     def forget(self) -> None:
         """The scene is being closed: let go of its nodes."""
         self._stopObserving()
+        if self._lowDose is not None:
+            self._lowDose.remove()
         self._shown = self._lowDose = self._window = self._beforeFlip = None
         self.showOthers([])
 
@@ -376,6 +383,16 @@ class ViewsSection:
     def showChart(self, chartNode) -> None:
         """Put time curves into the layout."""
         self._views.showChart(chartNode)
+
+    def putBack(self) -> None:
+        """Put our volumes into our views again: the Segment Editor, for one, has put its own there."""
+        self.labelSeries()
+        if self._shown is not None:
+            self._flipping = True  # which stays as it is
+            try:
+                self.showMaps(self._shown)
+            finally:
+                self._flipping = False
 
     def _onLayoutToggled(self, checked: bool) -> None:
         self._wanted = checked

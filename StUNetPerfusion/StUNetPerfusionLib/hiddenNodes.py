@@ -1,0 +1,21 @@
+"""Nodes of ours that users do not look for among their data."""
+
+from __future__ import annotations
+
+import slicer
+
+
+def addHiddenNode(scene, className: str, name: str):
+    """Add a node that is neither listed nor saved with the scene.
+
+    It is hidden before it is added: the subject hierarchy makes an item for every node that it sees coming.
+
+    :param scene: vtkMRMLScene
+    :param className: for example "vtkMRMLScalarVolumeNode"
+    :returns: the node
+    """
+    node = getattr(slicer, className)()
+    node.SetName(name)
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    return scene.AddNode(node)

@@ -1,0 +1,47 @@
+"""The regions in which numbers are taken, as they are drawn now."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from typing import Any
+
+from stunet_perfusion.errors import InputError
+from StUNetPerfusionLib.choices import otherSegments, segmentChoice
+from StUNetPerfusionLib.masks import maskOfSegment
+from StUNetPerfusionLib.results import PREFIX
+from StUNetPerfusionLib.segmentFingerprints import digestOf
+
+#: By which a table knows the regions that it was made with.
+REGIONS = PREFIX + "Regions"
+
+#: What the logic calls the regions with a role.
+_ROLES = {"tumor": "tumor", "nawm": "whiteMatter"}
+
+
+def drawnSegments(panel) -> dict[str, tuple]:
+    """The segments without a role in which somebody has drawn something within the series, by their names."""
+    return {name: segment for name, segment in otherSegments(panel.parameters).items() if _isDrawn(panel, segment)}
+
+
+def drawnRegions(panel) -> dict[str, Any]:
+    """All regions in which something is drawn, as `logic.compare` takes them: `mask`, `tumor`, `nawm`, `regions`."""
+    chosen = {name: segmentChoice(panel.parameters, region) for name, region in _ROLES.items()}
+    named = {name: segment for name, segment in chosen.items() if segment is not None and _isDrawn(panel, segment)}
+    return {"mask": panel.opened.brain, "regions": drawnSegments(panel), **named}
+
+
+def regionsKey(panel) -> str:
+    """Another text once a region was drawn in, renamed, added, removed or given another role."""
+    parameters = panel.parameters
+    chosen = {name: segmentChoice(parameters, region) for name, region in _ROLES.items()}
+    named = [*chosen.items(), *sorted(otherSegments(parameters).items())]
+    drawn = [(name, panel.fingerprints.of(*segment)) for name, segment in named if segment is not None]
+    told = repr((digestOf(panel.opened.brain), [each for each in drawn if each[1]]))
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _isDrawn(panel, segment: tuple) -> bool:
+    with suppress(InputError):
+        return bool(maskOfSegment(*segment, panel.opened.series.grid).any())
+    return False
