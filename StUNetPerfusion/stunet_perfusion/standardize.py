@@ -9,6 +9,7 @@ a correction to the closed form as the output.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -209,6 +210,7 @@ def standardize_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
     :param signal: (T, Y, X) of the prepared series, every frame of it
     :returns: (64, 256, 256) float32, z-scores in [-5, 5], or curves of -ln(S/S0) in [-10, 10], which maps may follow
     """
+    box, signal = _cropped(plan.box, signal)
     if plan.quantity != SIGNAL:
         curves = log_ratio(signal, plan.window, plan.first_pass)
         curves *= np.float32(LOG_RATIO_GAIN)
@@ -217,8 +219,8 @@ def standardize_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
             blood = of_quantity(signal, plan.first_pass) / np.float32(CLOSED_FORM_UNIT)
             baseline = baseline_signal(signal, plan.first_pass.baseline_frames) / np.float32(plan.signal_sd)
             curves = np.concatenate([curves, blood[None], baseline[None]])
-        return into_box(plan.box, np.clip(curves, -LOG_RATIO_CLIP, LOG_RATIO_CLIP, out=curves))
-    resampled = into_box(plan.box, signal[plan.window])
+        return into_box(box, np.clip(curves, -LOG_RATIO_CLIP, LOG_RATIO_CLIP, out=curves))
+    resampled = into_box(box, signal[plan.window])
     resampled -= plan.signal_mean
     resampled /= plan.signal_sd
     return np.clip(resampled, -CLIP, CLIP, out=resampled)
@@ -231,8 +233,24 @@ def closed_form_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
     :param signal: (T, Y, X) of the prepared series, every frame of it
     :returns: (256, 256) float32, in halves of the brain's mean: 0 at the mean, -2 without blood
     """
+    box, signal = _cropped(plan.box, signal)
     values = (relative_blood_volume(signal, plan.first_pass) - 1) / np.float32(CLOSED_FORM_UNIT)
-    return into_box(plan.box, np.clip(values, -CLOSED_FORM_CLIP, CLOSED_FORM_CLIP, out=values))
+    return into_box(box, np.clip(values, -CLOSED_FORM_CLIP, CLOSED_FORM_CLIP, out=values))
+
+
+def _cropped(box: SquareBox, images: np.ndarray) -> tuple[SquareBox, np.ndarray]:
+    """Images without what `into_box` never looks at, and the box as it lies in them: half of a slice may be air.
+
+    :param images: (..., Y, X)
+    :returns: the box, and a view of the images
+    """
+    edges, places = [], []
+    for (start, stop), pixels in zip((box.row, box.column), images.shape[-2:], strict=True):
+        first = min(max(math.floor(start), 0), pixels - 1)
+        last = max(min(math.ceil(stop) + 1, pixels), first + 1)
+        edges.append((start - first, stop - first))
+        places.append(slice(first, last))
+    return SquareBox(*edges, box.size), images[..., places[0], places[1]]
 
 
 def closed_form_scale(cbv: np.ndarray, brain: np.ndarray) -> CbvScale:

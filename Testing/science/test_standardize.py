@@ -14,6 +14,7 @@ from stunet_perfusion.standardize import (
     CLIP,
     CbvScale,
     SquareBox,
+    _cropped,
     cbv_scale,
     frame_window,
     into_box,
@@ -70,6 +71,20 @@ def test_a_box_of_pixels_takes_them_as_they_are_or_is_the_tight_one(first, heigh
     np.testing.assert_array_equal(into_box(box, image), framed[start[0] : start[0] + size, start[1] : start[1] + size])
     back = out_of_box(box, into_box(box, image), image.shape)
     np.testing.assert_array_equal(back[brain[0]], image[brain[0]])
+
+
+@given(
+    row=st.tuples(st.floats(-20, 60), st.floats(1, 100)),
+    column=st.tuples(st.floats(-20, 60), st.floats(1, 100)),
+)
+@settings(deadline=None)
+def test_what_lies_outside_of_the_box_is_not_needed(row, column):
+    box = SquareBox((row[0], row[0] + row[1]), (column[0], column[0] + column[1]), 32)
+    images = np.random.default_rng(0).normal(size=(2, 50, 70)).astype(np.float32)
+    shifted, cropped = _cropped(box, images)
+    np.testing.assert_allclose(into_box(shifted, cropped), into_box(box, images), atol=1e-5)
+    assert cropped.shape[1] <= row[1] + 3
+    assert cropped.shape[2] <= column[1] + 3
 
 
 def test_resampling_into_the_box_is_bilinear_as_simpleitk_does_it():
