@@ -5,6 +5,7 @@ from torch.nn import functional
 
 from stunet_perfusion.networks.counting import multiply_accumulates
 from stunet_perfusion.strips import StripRule, predict_slice
+from stunet_perfusion.strips.growth import measure_growth
 from stunet_perfusion.strips.speed import OperationCounter, random_network
 
 
@@ -49,3 +50,11 @@ def test_the_fast_way_computes_as_little_as_it_promises():
         with OperationCounter() as fast:
             predict_slice(network, frames, StripRule(32, padding))
         assert plain.operations * strips / fast.operations > least
+
+
+def test_growth_is_measured_for_every_size_and_height_of_both_paddings():
+    found = measure_growth((40, 48), (16, 32), width=1, columns=8)
+    sizes = [(point.padding, point.rows, point.strip_rows) for point in found]
+    each = [(40, 32), (48, 32), (256, 16)]
+    assert sizes == [(padding, *size) for padding in ("zero", "context") for size in each]
+    assert all(point.seconds > 0 for point in found)

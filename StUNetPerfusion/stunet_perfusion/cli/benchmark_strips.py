@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,14 +33,15 @@ def benchmark_strips(
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda:0|mps", help="where to compute")] = "auto",
     json: options.Json = False,
 ) -> None:
-    """Seconds a slice of 256 x 256 pixels and 64 frames for both paddings, one and two convolutions a level; a whole
-    case of 20 slices; a preview of one. Runs for some minutes, which the machine should have for itself.
+    """Seconds a slice of 256 x 256 pixels and 64 frames for both paddings, one and two convolutions a level; how they
+    grow with rows and strip height; a whole case of 20 slices, and of 10; a preview of one. Runs for some minutes, which the machine should have for itself.
     """
     from stunet_perfusion.case_speed import measure_case
     from stunet_perfusion.checkpoint import load
     from stunet_perfusion.devices import choose_device
     from stunet_perfusion.progress import part_of
     from stunet_perfusion.resources import shipped_checkpoint
+    from stunet_perfusion.strips.growth import measure_growth
     from stunet_perfusion.strips.speed import matrix_product_speed, measure_strips
 
     if not all(word.isdigit() and int(word) > 0 for word in widths.split(",")):
@@ -48,15 +50,17 @@ def benchmark_strips(
     with options.progress_bar(quiet=json) as progress:
         # First, because the peak of memory is that of the process so far.
         case = measure_case(checkpoint, device=device, progress=part_of(progress, 0, 0.2))
+        half = measure_case(checkpoint, (64, 10, 256, 256), device, part_of(progress, 0.2, 0.25))
         peak = matrix_product_speed(device)
         speeds = list(
             measure_strips(
                 [int(word) for word in widths.split(",")],
                 plain_rows=plain_rows,
                 device=device,
-                progress=part_of(progress, 0.2, 1),
+                progress=part_of(progress, 0.25, 0.9),
             )
         )
+        growth = measure_growth(device=device, progress=part_of(progress, 0.9, 1))
     if json:
         options.print_json(
             {
@@ -64,7 +68,11 @@ def benchmark_strips(
                 "rows": [_row(speed, peak) for speed in speeds],
                 "case_s": round(case.case, 2),
                 "preview_s": round(case.preview, 3),
+                "exact_preview_s": round(case.refined, 3),
                 "peak_memory_ratio": case.memory_ratio and round(case.memory_ratio, 2),
+                "outside_network": round(1 - case.network / case.case, 3),
+                "case_of_half_the_slices_s": round(half.case, 2),
+                "growth": [asdict(point) for point in growth],
             }
         )
         return
@@ -75,8 +83,13 @@ def benchmark_strips(
             f"{speed.padding:<8} {speed.convolutions:>12} {speed.width:>6} {speed.plain:>9.1f} {speed.fast:>8.2f} "
             f"{speed.ratio:>7.1f} {speed.largest_difference:>15.1e} {speed.operations / speed.fast / peak:>10.0%}"
         )
+    for point in growth:
+        print(
+            f"{point.padding:<8} {point.rows:>4} rows, strips of {point.strip_rows:>2}: {point.seconds:.2f} s a slice"
+        )
     memory = "" if case.memory_ratio is None else f", {case.memory_ratio:.2f} times its memory at most"
     print(f"case    {case.case:.1f} s, of which {1 - case.network / case.case:.0%} outside the network{memory}")
+    print(f"half of its slices {half.case:.1f} s")
     print(f"preview {case.preview:.2f} s, exact after {case.refined:.2f} s")
 
 
