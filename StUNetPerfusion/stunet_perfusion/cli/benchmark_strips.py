@@ -34,7 +34,8 @@ def benchmark_strips(
     json: options.Json = False,
 ) -> None:
     """Seconds a slice of 256 x 256 pixels and 64 frames for both paddings, one and two convolutions a level; how they
-    grow with rows and strip height; a whole case of 20 slices, and of 10; a preview of one. Runs for some minutes, which the machine should have for itself.
+    grow with rows and strip height; a whole case of 20 slices, and of 10; a preview of one. Runs for some minutes,
+    which the machine should have for itself.
     """
     from stunet_perfusion.case_speed import measure_case
     from stunet_perfusion.checkpoint import load
