@@ -1,10 +1,15 @@
 """A training's settings: the paper's by default, any of them changed by a file, by an option, or not at all."""
 
+from pathlib import Path
+
 import pytest
 
 from stunet_perfusion.cli import main
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.training.run import network_of
 from stunet_perfusion.training.settings import TrainingSettings, parse_changes, read_settings
+
+RECIPES = sorted((Path(__file__).parents[2] / "Resources" / "Training").glob("*.toml"))
 
 HEADS = {"phantoms.anatomies": ["mni"]}
 
@@ -109,3 +114,16 @@ def test_the_settings_that_are_shown_are_a_file_that_gives_them(tmp_path, capsys
     assert read_settings(write(tmp_path, text)) == expected
     assert main(["train", "--anatomy", "mni"]) == 2
     assert "--output: is missing" in capsys.readouterr().err
+
+
+def test_there_is_a_recipe_for_every_network():
+    assert {"stunet", "stunet-verbena", "paper-stunet", "hess", "ulas"} == {path.stem for path in RECIPES}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=[path.stem for path in RECIPES])
+def test_the_recipes_that_ship_can_be_followed(path):
+    settings = read_settings(path, HEADS | {"network.start": ""})
+    network, info = network_of(settings)
+    assert info.network == settings.network.name
+    assert sum(weights.numel() for weights in network.parameters()) < 2.5e6
+    assert str(path.stem) in path.read_text(encoding="utf-8"), "each says how it is called"
