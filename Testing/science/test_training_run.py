@@ -19,8 +19,10 @@ from stunet_perfusion.cases import write_cases
 from stunet_perfusion.cli import main
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.network_quantities import CORRECTION, LOG_RATIO, TARGETS
+from stunet_perfusion.preparation import prepare
+from stunet_perfusion.standardize import into_box, square_box
 from stunet_perfusion.training.background import in_background, one_ahead
-from stunet_perfusion.training.phantom_cases import PhantomLessons, PhantomSource
+from stunet_perfusion.training.phantom_cases import PhantomLessons, PhantomSource, random_phantom
 from stunet_perfusion.training.run import network_of, run_training
 from stunet_perfusion.training.scanned_cases import CaseLessons, find_cases, hold_out, open_case
 from stunet_perfusion.training.settings import DoseSettings, read_settings
@@ -259,6 +261,24 @@ def test_a_phantom_is_another_in_every_epoch():
     first, later = lessons.make(0, 0), lessons.make(1, 0)
     assert first.targets.shape[1:] == (32, 32)
     assert not np.array_equal(first.targets[0], later.targets[0])
+
+
+def test_a_phantom_may_be_taught_as_in_the_paper_with_what_verbena_makes_of_it():
+    """S0 from the first frame, over all frames, at full dose: computed here by hand from the phantom's own scan."""
+    source, recipe = PhantomSource(("mni",)), Recipe(checkpoint.NetworkInput(size=32))
+    lessons = PhantomLessons(source, 1, 0, recipe, DoseSettings("equation1", shares=(0.5,)), 8, "reference")
+    made = lessons.make(0, 0)
+    phantom, _ = random_phantom(source, (0, 0, 0, 0), 8)
+    prepared = prepare(phantom.series())
+    signal = prepared.series.signal
+    area = -np.log(np.maximum(signal / np.maximum(signal[0], 1e-9), 1e-9)).sum(axis=0)
+    box = square_box(prepared.brain, prepared.series.grid.spacing, 32)
+    inside = made.brain[1] & (np.abs(made.targets[1]) < 4)
+    z = np.flatnonzero(phantom.mask.any(axis=(1, 2)))[1]
+    taught, computed = made.targets[1][inside], into_box(box, np.clip(area[z], -1e3, 1e3))[inside]
+    assert np.corrcoef(taught, computed)[0, 1] > 0.999
+    truth = into_box(box, phantom.cbv[z])[inside]
+    assert np.corrcoef(taught, truth)[0, 1] < 0.98
 
 
 def doubled(number, refuse=()):

@@ -7,13 +7,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.evaluation.classical import closed_form
+from stunet_perfusion.preparation import prepare
 from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.provenance import sha256_of_path
-from stunet_perfusion.training.phantom_cases import PhantomLessons, PhantomSource, held_out_phantom, image_files
+from stunet_perfusion.training.phantom_cases import (
+    VERBENA_BASELINE_FRAMES,
+    PhantomLessons,
+    PhantomSource,
+    held_out_phantom,
+    image_files,
+)
 from stunet_perfusion.training.scanned_cases import TABLE, CaseLessons, find_cases, hold_out
-from stunet_perfusion.training.settings import TrainingSettings
+from stunet_perfusion.training.settings import PHYSICAL, TrainingSettings
 from stunet_perfusion.training.strip_dataset import Recipe, TrainingSlices
-from stunet_perfusion.training.validation import HeldOut, HeldOutPhantom
+from stunet_perfusion.training.validation import HeldOut, HeldOutCase, HeldOutPhantom
 
 #: Validation phantoms are drawn from a stream of seeds that no epoch reaches.
 VALIDATION_STREAM = 10**6
@@ -72,7 +80,15 @@ def _of_phantoms(settings: TrainingSettings, recipe: Recipe, place: tuple[int, i
     held_out: list[HeldOut] = []
     for n, head in list(enumerate(unseen))[rank::count]:
         progress(0.0, f"Making validation phantom {n + 1} of {len(unseen)}")
-        held_out.append(HeldOutPhantom(held_out_phantom(head, (seed, VALIDATION_STREAM, n))))
+        phantom = held_out_phantom(head, (seed, VALIDATION_STREAM, n))
+        if wanted.target == "truth":
+            held_out.append(HeldOutPhantom(phantom))
+            continue
+        # Who learns what is computed from a scan is also scored on it, as on a scanned case.
+        full = prepare(phantom.series())
+        map_at_full = closed_form(full, VERBENA_BASELINE_FRAMES)
+        method = settings.dose_method if settings.dose_method != PHYSICAL else "noise-matched"
+        held_out.append(HeldOutCase(full, map_at_full, phantom.mask & full.brain, method))
     described = {
         "data": f"phantoms of {len(heads)} heads, {wanted.an_epoch} new ones an epoch",
         "target": "noise-free CBV of the phantom" if wanted.target == "truth" else "Verbena's CBV at full dose",
