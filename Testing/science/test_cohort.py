@@ -79,15 +79,19 @@ def computed(monkeypatch) -> list[str]:
     return names
 
 
+def command_of(process: psutil.Process) -> str:
+    """Its command line; nothing of a process that has ended since it was listed."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def kill_a_worker_that_computes(output: Path, parent: int) -> None:
     """Wait until a case has been begun, and end a worker without warning."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        workers = [
-            child
-            for child in psutil.Process(parent).children()
-            if any("spawn_main" in word for word in child.cmdline())
-        ]
+        workers = [child for child in psutil.Process(parent).children() if "spawn_main" in command_of(child)]
         begun = [path.parent for path in output.glob("*/.stunet-perfusion-*")]
         if begun and workers:
             for worker in workers:
