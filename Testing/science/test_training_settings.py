@@ -79,7 +79,7 @@ def test_a_file_changes_what_it_names_and_options_override_it(tmp_path):
         ("[network]\nbox = 'round'", "'round' is not known; use tight, pixels"),
         ("[phantoms]\ntarget = 'CBF'", "'CBF' is not known; use reference, truth"),
         ("[phantoms]\nepochs = 0", "0 is too few"),
-        ("[optimization]\nsettled = 1", "optimization.settled: 1 is no share"),
+        ("[optimization]\nsettled = 2", "optimization.settled: 2 is no share"),
         ("[cases]\nsplit = [0, 1, 1]", r"\[0, 1, 1\] is no split"),
         ("[cases]\ntable = 'cases.csv'", "need either cases or phantoms"),
         ("[network", "is no TOML"),

@@ -6,9 +6,6 @@ from collections.abc import Callable
 
 import torch
 
-#: How much the expected error counts beside the map: little, so that it is read off features that make a good map.
-ERROR_WEIGHT = 0.1
-
 #: Standard deviations between these, in the target's unit, can be expected: e^-6 to e^3.
 LOG_ERROR_LIMITS = (-6.0, 3.0)
 
@@ -54,17 +51,18 @@ def error_sums(
     return (weight * surprise).sum(), weight.sum()
 
 
-def loss_sums(name: str, edge_weight: float = 1.0) -> LossSums:
+def loss_sums(name: str, edge_weight: float = 1.0, error_weight: float = 0.1) -> LossSums:
     """A loss by its name. Of a network that says its error, (N, 2, Y, X), that is taught besides.
 
     :param name: `l2` or `edges`
+    :param error_weight: of the expected error
     """
 
     def sums(prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         said = prediction if prediction.ndim == 3 else prediction[:, 0]
         total, brain = l2_sums(said, target, weight) if name == "l2" else edge_sums(said, target, weight, edge_weight)
         if prediction.ndim == 4:
-            total = total + ERROR_WEIGHT * error_sums(said - target, prediction[:, 1], weight)[0]
+            total = total + error_weight * error_sums(said - target, prediction[:, 1], weight)[0]
         return total, brain
 
     return sums

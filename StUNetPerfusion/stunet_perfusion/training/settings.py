@@ -134,6 +134,8 @@ class Optimization:
     :param schedule: `constant`, or `cosine`: to nothing along half a cosine over all epochs
     :param loss: `l2`, or `edges`: L1 and the L1 difference of gradients
     :param edge_weight: of the gradients in `edges`
+    :param error_weight: of the expected error beside the map, of a network that says it. With little of it the error is
+        read off features that make a good map, which may not know how noisy the series is
     :param settled: share of the epochs, the last ones, in which batch normalization stays as it is: the network then
         learns with what it will predict with, and not with the statistics of one batch
     :param seed: of everything random
@@ -145,6 +147,7 @@ class Optimization:
     schedule: str = "constant"
     loss: str = "l2"
     edge_weight: float = 1.0
+    error_weight: float = 0.1
     settled: float = 0.0
     seed: int = 0
 
@@ -281,8 +284,8 @@ def check_settings(settings: TrainingSettings) -> None:
             raise InputError(name, f"{value} is too few", f"give at least {least}")
     if not optimization.learning_rate > 0:
         raise InputError("optimization.learning_rate", f"{optimization.learning_rate:g} is not above 0", "try 0.001")
-    if not 0 <= optimization.settled < 1:
-        raise InputError("optimization.settled", f"{optimization.settled:g} is no share", "use 0 to 0.9")
+    if not 0 <= optimization.settled <= 1:
+        raise InputError("optimization.settled", f"{optimization.settled:g} is no share", "use 0 to 1")
     if len(settings.cases.split) != 3 or min(settings.cases.split) < 0 or not settings.cases.split[0]:
         raise InputError("cases.split", f"{list(settings.cases.split)} is no split", "write for example [25, 12, 12]")
     for share in (dose.lowest, dose.highest, *dose.shares, *settings.validation.doses):
