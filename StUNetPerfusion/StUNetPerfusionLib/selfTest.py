@@ -55,7 +55,7 @@ def test_panelFromSampleToTable() -> None:
     assert not preview[np.arange(len(preview)) != shown].any(), "only the shown slice is previewed"
 
     before = _nodesOfInterest()
-    panel.apply()
+    panel.applying.begin()
     _waitUntil(lambda: not panel.run.running, 120, "Apply")
     maps, table = panel.views.shownMaps, panel.numbers.tableNode
     assert table is not None, panel.ui.statusLabel.text
@@ -111,13 +111,13 @@ def test_killedWorkerCostsOneSentence() -> None:
     """
     panel = _panelWithSample()
     before = _nodesOfInterest()
-    panel.apply()
+    panel.applying.begin()
     _waitUntil(lambda: panel.ui.progressBar.value > 200, 120, "a part of the prediction")
     os.kill(panel.logic.workerPid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
     _waitUntil(lambda: not panel.run.running, 10, "the end of the run")
     assert _nodesOfInterest() == before
     assert "worker" in panel.ui.statusLabel.text, panel.ui.statusLabel.text
-    panel.apply()
+    panel.applying.begin()
     _waitUntil(lambda: not panel.run.running, 120, "the next Apply")
     assert "Done" in panel.ui.statusLabel.text, panel.ui.statusLabel.text
     assert _nodesOfInterest() == before, "the same computation takes the place of the one before"
@@ -126,7 +126,7 @@ def test_killedWorkerCostsOneSentence() -> None:
 def test_closedSceneEndsARunQuietly() -> None:
     """The user closes the scene in the middle of Apply."""
     panel = _panelWithSample()
-    panel.apply()
+    panel.applying.begin()
     _waitUntil(lambda: panel.ui.progressBar.value > 100, 120, "a part of the prediction")
     slicer.mrmlScene.Clear()
     _waitUntil(lambda: not panel.run.running, 120, "the end of the run")

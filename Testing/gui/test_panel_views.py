@@ -62,7 +62,7 @@ def test_while_apply_runs_what_waits_says_so(panel, scene, series):
     panel.ui.applyButton.click()
     run = panel.logic.last("apply")
     assert not panel.ui.dicomButton.enabled
-    panel.exportDicom(None, None)
+    panel.exporting.exportDicom(None, None)
     assert "DICOM export: cannot begin" in panel.ui.statusLabel.text
     asked = panel.logic.count("preview")
     panel.dose.setDose(50)

@@ -1,20 +1,13 @@
-"""Section "Numbers": the table of a result, and the ways out of the panel."""
+"""Section "Numbers": the table of a result."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import qt
-import slicer
-
-from StUNetPerfusionLib.panel.applying import resultWith
 from StUNetPerfusionLib.panel.regions import REGIONS, drawnRegions, regionsKey
-from StUNetPerfusionLib.statistics import asCsv
-from StUNetPerfusionLib.translation import tr as _
+from StUNetPerfusionLib.panel.results import resultWith
 
 
 class NumbersSection:
-    """Shows the table, copies it, saves it, and writes the report.
+    """Shows the table, and keeps its numbers those of the regions that are drawn.
 
     :param ui: the widgets of the panel
     :param panel: what the sections share
@@ -24,10 +17,6 @@ class NumbersSection:
         self._ui = ui
         self._panel = panel
         self._run = None
-        ui.copyButton.clicked.connect(self.onCopy)
-        ui.exportButton.clicked.connect(self.onExport)
-        ui.reportButton.clicked.connect(self.onReport)
-        ui.dicomButton.clicked.connect(self.onDicom)
 
     @property
     def tableNode(self):
@@ -74,53 +63,3 @@ class NumbersSection:
             self.show(table)
         if self._panel.parameters is not None:
             self.refresh()  # somebody may have drawn on meanwhile
-
-    def onCopy(self) -> None:
-        """Copy the table, tab-separated as spreadsheets take it."""
-        qt.QApplication.clipboard().setText(asCsv(self.tableNode, "\t"))
-
-    def onExport(self) -> None:
-        """Save the table."""
-        path = self._askForFile(_("Save the numbers"), "perfusion.csv", "CSV (*.csv)")
-        if path:
-            with self._panel.sayingWhatWentWrong():
-                from stunet_perfusion.staged import staged_file
-
-                with staged_file(Path(path)) as file:
-                    file.write_text(asCsv(self.tableNode), encoding="utf-8")
-                self._panel.say(_("Saved {path}.").format(path=path))
-
-    def onReport(self) -> None:
-        """Write the one-page report."""
-        path = self._askForFile(_("Save the report"), "perfusion.pdf", "PDF (*.pdf);;PNG (*.png)")
-        if path:
-            with self._panel.sayingWhatWentWrong():
-                self._panel.writeReport(Path(path))
-                self._panel.say(_("Saved {path}.").format(path=path))
-
-    def onDicom(self) -> None:
-        """Ask for a folder, and whose series it was, and write the maps as DICOM."""
-        title = _("Choose a new or empty folder for the DICOM files")
-        output = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title)
-        if not output:
-            return
-        question = _(
-            "Take patient and study from the DICOM files of the series?\n\n"
-            "Yes: choose their folder. No: the maps get a study of their own that names nobody."
-        )
-        source = None
-        if slicer.util.confirmYesNoDisplay(question, _("Export as DICOM")):
-            source = qt.QFileDialog.getExistingDirectory(
-                slicer.util.mainWindow(), _("Choose the folder with the DICOM files of the series")
-            )
-            if not source:
-                return
-        self._panel.exportDicom(Path(output), Path(source) if source else None)
-
-    def _askForFile(self, title: str, name: str, kinds: str) -> str:
-        settings = slicer.app.userSettings()
-        folder = settings.value("StUNetPerfusion/LastOutputFolder", qt.QDir.homePath())
-        path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, str(Path(folder) / name), kinds)
-        if path:
-            settings.setValue("StUNetPerfusion/LastOutputFolder", str(Path(path).parent))
-        return path

@@ -20,7 +20,7 @@ class RunSection:
         self._ui = ui
         self._panel = panel
         self._run = None
-        ui.applyButton.clicked.connect(lambda *_: panel.apply())
+        ui.applyButton.clicked.connect(lambda *_: panel.applying.begin())
         ui.cancelButton.clicked.connect(self.onCancel)
         ui.logText.setMaximumBlockCount(2000)
 
