@@ -196,7 +196,7 @@ def place(series, voxel: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_a_moved_point_gives_another_arterial_curve(panel, series, points):
-    assert "no" in panel.ui.aifNoteLabel.text
+    assert "press Place under Reference" in panel.ui.aifNoteLabel.text
     assert "Artery" not in curve_names(panel), "the curve before is not that of the points"
     asked = panel.logic.count("aif")
 

@@ -30,14 +30,37 @@ def test_flipping_shows_the_numbers_that_belong_to_the_maps(panel, scene, series
     assert shown == [(result.cbv, result.table) for result in expected]
 
 
+def test_a_view_names_the_volume_that_another_module_puts_there(panel, scene, series):
+    """As the Segment Editor does: under "CBV 100 %" and a legend of CBV it would be taken for a map."""
+    choose(panel, scene, series)
+    panel.showResult(applied(scene, panel.parameters.inputNode, 1.0))
+    widget = slicer.app.layoutManager().sliceWidget("PerfusionPrediction")
+    sliceNode, composite = widget.mrmlSliceNode(), widget.mrmlSliceCompositeNode()
+    assert sliceNode.GetLayoutLabel() == "CBV 100 %"
+    told = []
+    legends = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode", scene)
+    for legend in legends:
+        legend.AddObserver("ModifiedEvent", lambda caller, event: told.append(caller))
+    for name, label in (("T1", "T1"), ("T1 after contrast agent", "T1 after cont…")):
+        stranger = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+        composite.SetBackgroundVolumeID(stranger.GetID())
+        assert sliceNode.GetLayoutLabel() == label
+    assert len(legends) == 2
+    assert set(told) == set(legends), "Slicer looks anew at where they belong"
+    panel.leave()
+    panel.enter()
+    assert sliceNode.GetLayoutLabel() == "CBV 100 %"
+    assert composite.GetBackgroundVolumeID() == panel.views.shownMaps.prediction.GetID()
+
+
 def test_a_scene_keeps_its_frame_and_another_series_begins_at_its_bolus(panel, scene, series):
     choose(panel, scene, series)
-    panel.ui.frameSlider.value = 3
+    panel.ui.frameSlider.value = 4  # from 1
     saved = panel.parameters
     panel.setParameters(None)
     panel.setParameters(saved)
     panel.logic.last("open").end(opened(series))
-    assert (panel.parameters.frame, panel.ui.frameSlider.value) == (3, 3)
+    assert (panel.parameters.frame, panel.ui.frameSlider.value) == (3, 4)
     choose(panel, scene, make_series(seed=1))
     assert panel.parameters.frame == panel.opened.peak != 3
 

@@ -283,6 +283,9 @@ class qMRMLTableView(Widget):
     def resizeColumnsToContents(self) -> None:
         pass
 
+    def verticalHeader(self) -> SimpleNamespace:
+        return SimpleNamespace(hide=lambda: None)
+
 
 _KINDS = {kind.__name__: kind for kind in list(globals().values()) if isinstance(kind, type)}
 _CONTAINERS = ("qMRMLWidget", "ctkCollapsibleButton", "ctkCollapsibleGroupBox", "QFrame", "QWidget")

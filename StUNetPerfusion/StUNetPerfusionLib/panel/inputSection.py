@@ -11,7 +11,7 @@ import qt
 import slicer
 
 from stunet_perfusion.errors import InputError, StUNetPerfusionError
-from StUNetPerfusionLib.choices import segmentChoice
+from StUNetPerfusionLib.choices import otherSegments, segmentChoice
 from StUNetPerfusionLib.inputSeries import describeSeries, describeWarnings, inputFacts
 from StUNetPerfusionLib.masks import maskOfSegment
 from StUNetPerfusionLib.nodeFrames import isPerfusionInput
@@ -188,15 +188,14 @@ class InputSection:
     def _outsideOfTheBrain(self, opened) -> list[str]:
         """A sentence for each region of which more than a trace lies where nothing is computed."""
         told = []
-        for region in ("tumor", "whiteMatter"):
-            chosen = segmentChoice(self._panel.parameters, region)
-            if chosen is None:
-                continue
+        parameters = self._panel.parameters
+        chosen = [segmentChoice(parameters, region) for region in ("tumor", "whiteMatter")]
+        for segmentation, segmentId in [*filter(None, chosen), *otherSegments(parameters).values()]:
             with suppress(InputError):  # a segment that nobody has drawn in yet
-                mask = maskOfSegment(*chosen, opened.series.grid)
+                mask = maskOfSegment(segmentation, segmentId, opened.series.grid)
                 outside = 1 - np.count_nonzero(mask & opened.brain) / np.count_nonzero(mask)
                 if outside > _TRACE:
-                    name = chosen[0].GetSegmentation().GetSegment(chosen[1]).GetName()
+                    name = segmentation.GetSegmentation().GetSegment(segmentId).GetName()
                     told.append(
                         _(
                             "{percent:.0f} % of '{name}' lies outside of the brain, where no map is computed."

@@ -218,7 +218,8 @@ def _description(document: dict) -> str:
     ]
     training, scores = document["training"], document["scores"]
     if training.get("data"):
-        told = [str(training[name]) for name in ("data", "target", "dose") if training.get(name)]
+        words = {"data": "{}", "target": _("target: {}"), "dose": _("dose: {}")}
+        told = [text.format(training[name]) for name, text in words.items() if training.get(name)]
         lines.append(html.escape(_("Trained on {facts}").format(facts="; ".join(told))))
     if isinstance(scores.get("by_dose"), dict):
         reached = [

@@ -31,8 +31,10 @@ class NumbersSection:
         for button in (self._ui.copyButton, self._ui.exportButton, self._ui.reportButton, self._ui.dicomButton):
             button.enabled = tableNode is not None
         if tableNode is not None:
-            self._ui.numbersTableView.setFirstRowLocked(True)
-            self._ui.numbersTableView.resizeColumnsToContents()
+            view = self._ui.numbersTableView
+            view.setFirstRowLocked(True)
+            view.verticalHeader().hide()
+            view.resizeColumnsToContents()
 
     def refresh(self) -> None:
         """Take the numbers of the shown result anew where its regions are not those that are drawn now."""

@@ -12,7 +12,7 @@ from StUNetPerfusionLib.computations import aifChoice as wantedAif
 from StUNetPerfusionLib.computations import brainFacts
 from StUNetPerfusionLib.panel.shownMaps import ShownMaps
 from StUNetPerfusionLib.parameterNode import ReferenceSource
-from StUNetPerfusionLib.results import fileDigest, provenance
+from StUNetPerfusionLib.results import fileDigest, numbered, provenance
 from StUNetPerfusionLib.translation import tr as _
 
 
@@ -34,7 +34,9 @@ def resultWith(panel) -> AppliedResult | None:
         wanted["DroppedFrames"] = str(panel.opened.droppedFrames)
         wanted["FrameInterval"] = f"{panel.opened.facts.frameInterval:g}"
         try:
-            wanted |= wantedAif(aifChoice(parameters), panel.opened.series.grid).facts()
+            facts = wantedAif(aifChoice(parameters), panel.opened.series.grid).facts()
+            # A segment or points that were renamed are the same where their voxels are.
+            wanted |= {name: told for name, told in facts.items() if name != "Aif"} or facts
         except InputError:
             return None  # a segment or points that nobody has drawn yet
     wantedReference = {}
@@ -99,7 +101,7 @@ def _describe(facts: dict[str, str]) -> str:
         told.append(_("own brain mask"))
     if facts.get("Aif", "auto") != "auto":
         told.append(_("AIF {source}").format(source=facts["Aif"]))
-    return ", ".join(told)
+    return numbered(", ".join(told), facts.get("Number"))
 
 
 def _results(panel) -> list[AppliedResult]:

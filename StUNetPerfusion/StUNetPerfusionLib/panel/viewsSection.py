@@ -17,6 +17,7 @@ from StUNetPerfusionLib.lowDoseVolume import LowDoseVolume
 from StUNetPerfusionLib.masks import maskOfSegment
 from StUNetPerfusionLib.panel.shownMaps import ShownMaps, inScene
 from StUNetPerfusionLib.parameterNode import ThirdMap
+from StUNetPerfusionLib.results import UNCERTAINTY_IS
 from StUNetPerfusionLib.translation import tr as _
 
 #: The range slider ends at so many times the brightest voxel that the first window shows.
@@ -42,6 +43,7 @@ class ViewsSection:
         self._lowDose: LowDoseVolume | None = None
         self._observed: list[tuple[Any, int]] = []
         self._window: tuple[float, float] | None = None
+        self._seen: list[str | None] = []
         # Whether the user wants our layout, and whether the views wait to be shown for the first time.
         self._wanted = True
         self._unplaced = False
@@ -49,6 +51,7 @@ class ViewsSection:
         ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindowMoved)
         ui.alignButton.clicked.connect(lambda *_: self.align())
         views.onChange(self._onLayoutChanged)
+        ui.windowRangeWidget.enabled = False
 
     # ---- the series
 
@@ -93,7 +96,7 @@ class ViewsSection:
         if self._views.sliceNode(layout.SERIES_VIEW) is None:
             return
         self._views.setVolume(layout.SERIES_VIEW, self._lowDose.node)
-        self._observeSlices()
+        self._observeViews()
         if turn:
             self._placeViews()
         self.paintSeries()
@@ -172,6 +175,7 @@ class ViewsSection:
         pair = maps.pair
         if not pair:
             return
+        self._ui.windowRangeWidget.enabled = True
         if self._window is None:
             self._window = self._firstWindow(pair)
         for node in pair:
@@ -195,6 +199,7 @@ class ViewsSection:
         self._stopObserving()
         self._shown = None
         self._panel.flipping.clear()
+        self._ui.windowRangeWidget.enabled = False
         for name in layout.MAP_VIEWS:
             self._views.setVolume(name, None)
 
@@ -236,6 +241,8 @@ class ViewsSection:
             # An uncertainty of a fifth of the window is a large one.
             colors.showMap(node, *_windowAndLevel((0, self._window[1] / 5)), colors.colorNode(slicer.mrmlScene))
         self._views.setVolume(layout.THIRD_VIEW, node, label)
+        told = node.GetAttribute(UNCERTAINTY_IS) if node is not None else None
+        self._ui.thirdMapComboBox.toolTip = told or _("What stands beside prediction and reference")
         if node is not None:
             colors.addLegend(node, title)
             _saveLooksWith(node)
@@ -308,12 +315,22 @@ class ViewsSection:
             if self._views.volumeId(name) == node.GetID():
                 self._views.setVolume(name, None)
 
-    def _observeSlices(self) -> None:
-        """Let the panel know whenever another slice is shown."""
-        sliceNode, observer = self._views.sliceNode(layout.SERIES_VIEW), self._panel.observer
-        event, callback = vtk.vtkCommand.ModifiedEvent, self._panel.onSliceMoved
-        if not observer.hasObserver(sliceNode, event, callback):
-            observer.addObserver(sliceNode, event, callback)
+    def _observeViews(self) -> None:
+        """Let the panel know whenever another slice is shown, or another volume."""
+        observer, event = self._panel.observer, vtk.vtkCommand.ModifiedEvent
+        followed = [(self._views.sliceNode(layout.SERIES_VIEW), self._panel.onSliceMoved)]
+        followed += [(node, self._onVolumePut) for node in self._views.compositeNodes()]
+        for node, callback in followed:
+            if not observer.hasObserver(node, event, callback):
+                observer.addObserver(node, event, callback)
+
+    def _onVolumePut(self, compositeNode, event) -> None:
+        """The Segment Editor, for one, puts the volume that is drawn on into all views: it is no map of ours."""
+        self._views.labelStrangers()
+        seen = [self._views.volumeId(name) for name in layout.SLICE_VIEWS]
+        if seen != self._seen:
+            self._seen = seen
+            colors.refreshLegends(slicer.mrmlScene)
 
     def showChart(self, chartNode) -> None:
         """Put time curves into the layout."""
