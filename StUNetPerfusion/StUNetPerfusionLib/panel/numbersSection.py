@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import qt
+
 from StUNetPerfusionLib.panel.regions import REGIONS, drawnRegions, regionsKey
 from StUNetPerfusionLib.panel.results import resultWith
+
+#: Size of the table's letters, of that of others: nine columns are to find room in a panel.
+_FONT_SHARE = 0.9
 
 
 class NumbersSection:
@@ -17,6 +22,12 @@ class NumbersSection:
         self._ui = ui
         self._panel = panel
         self._run = None
+        view = ui.numbersTableView
+        view.verticalHeader().hide()
+        font = view.font
+        font.setPointSizeF(_FONT_SHARE * font.pointSizeF())
+        view.setFont(font)
+        view.horizontalHeader().setFont(font)
 
     @property
     def tableNode(self):
@@ -31,10 +42,18 @@ class NumbersSection:
         for button in (self._ui.copyButton, self._ui.exportButton, self._ui.reportButton, self._ui.dicomButton):
             button.enabled = tableNode is not None
         if tableNode is not None:
-            view = self._ui.numbersTableView
-            view.setFirstRowLocked(True)
-            view.verticalHeader().hide()
-            view.resizeColumnsToContents()
+            self._ui.numbersTableView.setFirstRowLocked(True)
+            self._fitTable()
+
+    def _fitTable(self) -> None:
+        """All columns as narrow as they can be, and the names of the regions in what is left of the panel."""
+        view = self._ui.numbersTableView
+        view.resizeColumnsToContents()
+        header = view.horizontalHeader()
+        for column in range(header.count()):
+            header.setSectionResizeMode(
+                column, qt.QHeaderView.Stretch if column == 0 else qt.QHeaderView.ResizeToContents
+            )
 
     def refresh(self) -> None:
         """Take the numbers of the shown result anew where its regions are not those that are drawn now."""

@@ -99,10 +99,11 @@ class RunSection:
 
 
 def duration(seconds: float) -> str:
-    """For people: "8 s", "2 min 10 s", "1 h 5 min"."""
+    """For people: "8 s", "2 min 10 s", "3 min", "1 h 5 min"."""
     whole = max(1, round(seconds))
     if whole < 60:
         return _("{s} s").format(s=whole)
     if whole < 3600:
-        return _("{m} min {s} s").format(m=whole // 60, s=whole % 60 // 10 * 10)
+        minutes, rest = whole // 60, whole % 60 // 10 * 10
+        return _("{m} min {s} s").format(m=minutes, s=rest) if rest else _("{m} min").format(m=minutes)
     return _("{h} h {m} min").format(h=whole // 3600, m=whole % 3600 // 60)
