@@ -188,6 +188,7 @@ def addToResult(memberNode, image: ResultImage):
     node = _earlierVolume(scene, identity, image.role) if identity else None
     if node is None:
         node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", image.title)
+    node.SetName(image.title)  # it may be the difference from another reference now
     node.CopyOrientation(memberNode)
     slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(image.values, dtype=np.float32))
     _putUnder(node, memberNode)

@@ -289,7 +289,10 @@ class qMRMLTableView(Widget):
     def horizontalHeader(self) -> SimpleNamespace:
         count = self._node.GetNumberOfColumns() if self._node is not None else 0
         return SimpleNamespace(
-            count=lambda: count, setSectionResizeMode=lambda column, mode: None, setFont=lambda font: None
+            count=lambda: count,
+            setSectionResizeMode=lambda column, mode: None,
+            setMinimumSectionSize=lambda pixels: None,
+            setFont=lambda font: None,
         )
 
     @property

@@ -10,6 +10,9 @@ from StUNetPerfusionLib.panel.results import resultWith
 #: Size of the table's letters, of that of others: nine columns are to find room in a panel.
 _FONT_SHARE = 0.9
 
+#: Pixels that a column has at least; the styles of desktops want more than our numbers need.
+_NARROWEST = 30
+
 
 class NumbersSection:
     """Shows the table, and keeps its numbers those of the regions that are drawn.
@@ -28,6 +31,7 @@ class NumbersSection:
         font.setPointSizeF(_FONT_SHARE * font.pointSizeF())
         view.setFont(font)
         view.horizontalHeader().setFont(font)
+        view.horizontalHeader().setMinimumSectionSize(_NARROWEST)
 
     @property
     def tableNode(self):

@@ -75,15 +75,16 @@ def mapsOfResult(result: AppliedResult) -> ShownMaps:
     referenceFacts = provenance(result.reference) if result.reference is not None else {}
     percent = f"{100 * float(facts['Dose']):.0f} %"
     referenceDose = referenceFacts.get("Dose")
+    kind = _("Verbena") if referenceFacts.get("Computation") == "verbena" else _("Ref")
     return ShownMaps(
         prediction=result.cbv,
         reference=result.reference,
         difference=result.difference,
         uncertainty=result.uncertainty,
         label=_("CBV {percent}").format(percent=percent),
-        referenceLabel=_("Ref")
+        referenceLabel=kind
         if referenceDose is None
-        else _("Ref {percent:.0f} %").format(percent=100 * float(referenceDose)),
+        else _("{kind} {percent:.0f} %").format(kind=kind, percent=100 * float(referenceDose)),
         quantity=_("CBV, fraction"),
         description=_describe(facts),
         table=result.table,
