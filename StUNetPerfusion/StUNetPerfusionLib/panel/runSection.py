@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import html
-
+from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel
 from StUNetPerfusionLib.translation import tr as _
-
-_ERROR_COLOR = "#C0392B"
 
 
 class RunSection:
@@ -51,15 +48,13 @@ class RunSection:
 
     def say(self, sentence: str, error: bool = False) -> None:
         """One sentence under the buttons, and in the log."""
-        text = html.escape(sentence)
-        self._ui.statusLabel.text = f'<span style="color:{_ERROR_COLOR}">{text}</span>' if error else text
+        self._ui.statusLabel.text = asLabel(sentence, ERROR_COLOR if error else "")
         if sentence:
             self.log(sentence)
 
     def sayPreview(self, sentence: str, error: bool = False) -> None:
         """One sentence beside the preview box."""
-        text = html.escape(sentence)
-        self._ui.previewLabel.text = f'<span style="color:{_ERROR_COLOR}">{text}</span>' if error else text
+        self._ui.previewLabel.text = asLabel(sentence, ERROR_COLOR if error else "")
 
     def log(self, text: str) -> None:
         """One or more lines for the log."""
@@ -95,7 +90,7 @@ class RunSection:
         remaining = self._run.remainingSeconds if self._run is not None else None
         if remaining is not None:
             message = _("{message}, {time} left").format(message=message, time=duration(remaining))
-        self._ui.statusLabel.text = html.escape(message)
+        self._ui.statusLabel.text = asLabel(message)
 
 
 def duration(seconds: float) -> str:
