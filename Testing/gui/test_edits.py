@@ -328,7 +328,11 @@ def test_the_curves_of_a_former_panel_are_taken_over(panel, scene, series):
     )
 
 
-def test_a_tumor_that_was_cut_out_of_the_brain_is_said(panel, series, segmentation):
+@pytest.mark.parametrize("role", [True, False])
+def test_a_region_that_was_cut_out_of_the_brain_is_said(panel, series, segmentation, role):
+    """With a role or without one: the Segment Editor cuts the brain where somebody draws."""
+    if not role:
+        panel.parameters.tumorSegment = ""
     tumor = box(series, slice(8, 12), slice(8, 12))
     assert (tumor & ~panel.opened.brain).sum() == 0
     paint(segmentation, "tumor", tumor, series.grid)
@@ -338,6 +342,7 @@ def test_a_tumor_that_was_cut_out_of_the_brain_is_said(panel, series, segmentati
     assert not (outside & panel.opened.brain).any()
     paint(segmentation, "tumor", tumor | outside, series.grid)
     panel._segmentEdits._settle.fire()
+    assert bool(panel.parameters.tumorSegment) == role
     assert f"{100 * outside.sum() / (tumor | outside).sum():.0f} % of 'tumor'" in panel.ui.understoodLabel.text.replace(
         "&#x27;", "'"
     )
