@@ -85,7 +85,7 @@ class AppliedResult:
 
     @property
     def uncertainty(self):
-        """Spread of the prediction over strips."""
+        """Of the prediction: the network's expected error or the spread over strips, see `results.UNCERTAINTY_IS`."""
         return self._referred(UNCERTAINTY)
 
     @property

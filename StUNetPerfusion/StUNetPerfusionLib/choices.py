@@ -92,7 +92,7 @@ def aifChoice(parameters: PerfusionParameters):
             raise InputError(
                 _("AIF"),
                 _("is to come from points, and there are none"),
-                _("place a point in an artery, and choose its list under Reference"),
+                _("press Place under Reference and click into an artery, or choose a list of points there"),
             )
         return points
     return "auto"

@@ -114,6 +114,15 @@ def addLegend(volumeNode, title: str):
     return legend
 
 
+def refreshLegends(scene) -> None:
+    """Let each view show the legends of the volumes that are in it, and no others.
+
+    Slicer looks at it anew only once a legend says that it has changed.
+    """
+    for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode", scene):
+        legend.Modified()
+
+
 def _legendOf(volumeNode):
     for position in range(volumeNode.GetNumberOfDisplayNodes()):
         displayNode = volumeNode.GetNthDisplayNode(position)

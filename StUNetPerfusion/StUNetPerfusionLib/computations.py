@@ -16,7 +16,7 @@ from stunet_perfusion.series import DscSeries, Grid
 from StUNetPerfusionLib import resultImages
 from StUNetPerfusionLib.comparison import Comparison
 from StUNetPerfusionLib.inputSeries import OpenedInput
-from StUNetPerfusionLib.masks import maskOf, voxelsOfPoints
+from StUNetPerfusionLib.masks import maskOf, segmentIdOf, voxelsOfPoints
 from StUNetPerfusionLib.openInputs import OpenInputs, WantedInput
 from StUNetPerfusionLib.results import Found, ResultNodes, fileDigest, placeResults
 from StUNetPerfusionLib.runs import Request, Steps
@@ -77,7 +77,7 @@ class PreviewPart:
     :param slice: its number
     :param stage: "first", from few strips, or "exact"
     :param cbv: predicted CBV, fraction, 0 outside the brain
-    :param uncertainty: its spread over strips
+    :param uncertainty: of it: the error that the network expects, or the spread over strips, as the checkpoint has it
     :param closedForm: CBV of the first pass, fraction
     """
 
@@ -133,8 +133,17 @@ def aifChoice(source: Any, grid: Grid) -> AifChoice:
             raise InputError("AIF", f"cannot come from '{source}'", "give 'auto', vessels, or points")
         return AifChoice()
     if hasattr(source, "IsA") and source.IsA("vtkMRMLMarkupsNode"):
-        return AifChoice(source.GetName() or "points", voxels=voxelsOfPoints(source, grid))
-    return AifChoice("vessels", vessels=maskOf(source, grid, "vessel mask"))
+        return AifChoice(f"points {source.GetName() or ''}".strip(), voxels=voxelsOfPoints(source, grid))
+    return AifChoice(_nameOfVessels(source), vessels=maskOf(source, grid, "vessel mask"))
+
+
+def _nameOfVessels(source: Any) -> str:
+    """What a result says of the vessels: the name of their segment or of their volume, as far as they have one."""
+    if isinstance(source, tuple):
+        segmentationNode, idOrName = source
+        segment = segmentationNode.GetSegmentation().GetSegment(segmentIdOf(segmentationNode, idOrName))
+        return f"segment {segment.GetName()}"
+    return f"volume {source.GetName()}" if hasattr(source, "GetName") else "vessels"
 
 
 class Computations:
@@ -205,7 +214,9 @@ class Computations:
             "CheckpointSha256": digest,
             "Stride": model["stride"],
         }
-        title, images = resultImages.ofPrediction(wanted.facts.name, dose.dose, checkpoint.stem, maps, opened.brain)
+        title, images = resultImages.ofPrediction(
+            wanted.facts.name, dose.dose, checkpoint.stem, maps, opened.brain, report["uncertainty_is"]
+        )
         return Found(title, images, wanted.facts.grid, facts, report)
 
     def reference(self, wanted: WantedInput, dose: DoseChoice, aif: AifChoice, **how: Any) -> Steps:

@@ -19,3 +19,18 @@ def addHiddenNode(scene, className: str, name: str):
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)
     return scene.AddNode(node)
+
+
+def removeWithLooks(scene, node) -> None:
+    """Remove a volume and what says how it looks, its legend included.
+
+    :param node: in the scene, or None
+    """
+    if node is None:
+        return
+    looks = [node.GetNthDisplayNode(position) for position in range(node.GetNumberOfDisplayNodes())]
+    scene.RemoveNode(node)
+    # The application removes them with their volume, slicer-core does not.
+    for displayNode in looks:
+        if displayNode is not None and scene.IsNodePresent(displayNode):
+            scene.RemoveNode(displayNode)

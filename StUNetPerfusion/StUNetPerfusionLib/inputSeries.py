@@ -130,7 +130,9 @@ def describeSeries(facts: InputFacts, opened: OpenedInput | None = None) -> str:
         else _("TE not known"),
     ]
     if opened is not None:
-        parts.append(_("bolus at frame {arrival}, peak at {peak}").format(arrival=opened.arrival, peak=opened.peak))
+        # People count frames from 1, as the slider and the slices of a preview do.
+        bolus = _("bolus at frame {arrival}, peak at {peak}")
+        parts.append(bolus.format(arrival=opened.arrival + 1, peak=opened.peak + 1))
         if opened.droppedFrames == 1:
             parts.append(_("the first frame is left out"))
         elif opened.droppedFrames:

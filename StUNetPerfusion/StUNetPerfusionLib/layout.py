@@ -26,6 +26,9 @@ SLICE_VIEWS = (SERIES_VIEW, *MAP_VIEWS)
 #: What linked views may hand on, all bits set.
 _ALL_FLAGS = 0xFFFFFFFF
 
+#: Letters that find room on the handle of a view.
+_LABEL_LETTERS = 14
+
 #: Slice views of one group follow each other and leave those of other layouts alone.
 _VIEW_GROUP = 28734
 
@@ -81,6 +84,8 @@ class SideBySide:
     def __init__(self, layoutManager) -> None:
         self._layoutManager = layoutManager
         self._before: int | None = None
+        # For each view the ID of the volume that was put into it, and what its handle says.
+        self._put: dict[str, tuple[str | None, str]] = {}
 
     @property
     def shown(self) -> bool:
@@ -117,6 +122,10 @@ class SideBySide:
         # The views move as one, and each keeps its own volume. When any volume is removed, a view may select its own
         # one again, and would hand it to all that are linked with it.
         compositeNode.SetInteractionFlagsModifier(_ALL_FLAGS & ~compositeNode.BackgroundVolumeFlag)
+        if nodeId is None:
+            label = viewLabels()[viewName]
+        label = label or self._put.get(viewName, (None, ""))[1] or viewLabels()[viewName]
+        self._put[viewName] = (nodeId, label)
         if compositeNode.GetBackgroundVolumeID() != nodeId:
             # An empty view has no slices but the one at 0, to which it would drag the views that are linked with it.
             compositeNode.SetLinkedControl(False)
@@ -126,10 +135,23 @@ class SideBySide:
                 self._follow(viewName)
             compositeNode.SetHotLinkedControl(True)
             compositeNode.SetLinkedControl(nodeId is not None)
-        if nodeId is None:
-            label = viewLabels()[viewName]
-        if label and self.sliceNode(viewName).GetLayoutLabel() != label:
-            self.sliceNode(viewName).SetLayoutLabel(label)
+        self._label(viewName, label)
+
+    def labelStrangers(self) -> None:
+        """Let the handle of each view name the volume that somebody else has put there, or be as it was again."""
+        for name, (nodeId, label) in self._put.items():
+            shownId = self.volumeId(name)
+            stranger = slicer.mrmlScene.GetNodeByID(shownId) if shownId and shownId != nodeId else None
+            self._label(name, label if stranger is None else _shortened(stranger.GetName()))
+
+    def compositeNodes(self) -> list:
+        """The vtkMRMLSliceCompositeNodes of our views, as far as they were shown once."""
+        return [node for node in map(self._compositeNode, SLICE_VIEWS) if node is not None]
+
+    def _label(self, viewName: str, label: str) -> None:
+        sliceNode = self.sliceNode(viewName)
+        if sliceNode is not None and sliceNode.GetLayoutLabel() != label:
+            sliceNode.SetLayoutLabel(label)
 
     def onChange(self, callback: Callable[[int], None]) -> None:
         """Call back with its number whenever another layout is shown, by whomever."""
@@ -167,6 +189,7 @@ class SideBySide:
             normal = np.abs(ijkToRas[:3, 2])
             sliceNode.SetOrientation(("Sagittal", "Coronal", "Axial")[int(normal.argmax())])
             sliceNode.RotateToVolumePlane(volumeNode)
+            _nameOrientation(sliceNode)
             widget.sliceLogic().FitSliceToAll()
             widget.sliceLogic().SnapSliceOffsetToIJK()
 
@@ -193,3 +216,18 @@ class SideBySide:
     def _compositeNode(self, viewName: str):
         widget = self._layoutManager.sliceWidget(viewName)
         return widget.mrmlSliceCompositeNode() if widget else None
+
+
+def _shortened(name: str | None) -> str:
+    """A volume's name as far as it finds room on a handle."""
+    name = name or "?"
+    return name if len(name) <= _LABEL_LETTERS else name[: _LABEL_LETTERS - 1].rstrip() + "…"
+
+
+def _nameOrientation(sliceNode) -> None:
+    """Give planes that are none of the patient's a name: Slicer reads those without one with an error message."""
+    if sliceNode.GetOrientation() != slicer.vtkMRMLSliceNode.GetReformatOrientationName():
+        return
+    axes = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())[:3, :3]
+    preset = slicer.util.vtkMatrixFromArray(axes / np.linalg.norm(axes, axis=0))
+    sliceNode.AddSliceOrientationPreset(_("Acquired"), preset)

@@ -6,7 +6,7 @@ import numpy as np
 import slicer
 
 from stunet_perfusion.dose_preview import DosePreview
-from StUNetPerfusionLib.hiddenNodes import addHiddenNode
+from StUNetPerfusionLib.hiddenNodes import addHiddenNode, removeWithLooks
 from StUNetPerfusionLib.inputSeries import OpenedInput
 from StUNetPerfusionLib.sequenceSeries import placeVolume
 from StUNetPerfusionLib.translation import tr as _
@@ -74,12 +74,7 @@ class LowDoseVolume:
 
     def remove(self) -> None:
         """Take the volume out of the scene."""
-        node = self.node
-        if node is not None:
-            displayNode = node.GetDisplayNode()
-            self._scene.RemoveNode(node)
-            if displayNode is not None:
-                self._scene.RemoveNode(displayNode)
+        removeWithLooks(self._scene, self.node)
 
     def _frameOfSlice(self, z: int, frame: int, dose: float, method: str) -> np.ndarray:
         steady = frame - self.opened.droppedFrames

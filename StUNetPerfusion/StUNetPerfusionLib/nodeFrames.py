@@ -130,7 +130,7 @@ class SequenceFrames:
             if not self._gridOfFrame(frame).matches(self.grid):
                 raise InputError(
                     self.name,
-                    f"frame {frame} is of another size or at another place than frame 0",
+                    f"frame {frame + 1} is of another size or at another place than the first",
                     "align the frames first",
                 )
 

@@ -6,7 +6,7 @@ import numpy as np
 import slicer
 
 from stunet_perfusion.series import Grid
-from StUNetPerfusionLib.hiddenNodes import addHiddenNode
+from StUNetPerfusionLib.hiddenNodes import addHiddenNode, removeWithLooks
 from StUNetPerfusionLib.sequenceSeries import placeVolume
 from StUNetPerfusionLib.translation import tr as _
 
@@ -71,12 +71,7 @@ class PreviewMaps:
     def remove(self) -> None:
         """Take the volumes out of the scene."""
         for nodeId in self._nodeIds.values():
-            node = self._scene.GetNodeByID(nodeId)
-            if node is not None:
-                displayNode = node.GetDisplayNode()
-                self._scene.RemoveNode(node)
-                if displayNode is not None:
-                    self._scene.RemoveNode(displayNode)
+            removeWithLooks(self._scene, self._scene.GetNodeByID(nodeId))
         self._nodeIds = {}
         self._painted = set()
 

@@ -46,12 +46,13 @@ def _ofPrediction() -> dict[str, tuple[str, Callable[[str], str]]]:
         "Network": (_("Network"), lambda name: {"stunet": "stU-Net", "hess": "Hess", "ulas": "Ulas"}.get(name, name)),
         "Checkpoint": (_("Checkpoint"), str),
         "CheckpointSha256": (_("SHA-256 of the checkpoint"), str),
+        "UncertaintyIs": (_("Its uncertainty"), str),
         "Stride": (_("Rows from one strip to the next"), str),
         "BrainMask": (_("Brain"), _source),
         "BrainMaskSha256": (_("SHA-256 of the brain"), _short),
         "Aif": (_("Arterial input"), _source),
         "AifSha256": (_("SHA-256 of the vessels"), _short),
-        "AifVoxels": (_("Arterial voxels (column, row, slice)"), str),
+        "AifVoxels": (_("Arterial voxels (column, row, slice, from 1)"), _fromOne),
         "Unit": (_("Unit of CBV"), lambda unit: _("share of the artery's") if unit == "fraction" else unit),
         "Version": (_("Version of StUNetPerfusion"), str),
     }
@@ -89,8 +90,13 @@ def _source(told: str) -> str:
         "auto": _("found automatically"),
         "automatic": _("found automatically"),
         "given": _("given as a segment"),
-        "vessels": _("mean of the vessel segment"),
+        "vessels": _("mean of the vessels"),
     }.get(told, told)
+
+
+def _fromOne(voxels: str) -> str:
+    """Indices as attributes hold them, from 0 as in Slicer's Data Probe, in the numbers of people."""
+    return "; ".join(", ".join(str(int(index) + 1) for index in voxel.split(",")) for voxel in voxels.split(";"))
 
 
 def _baseline(told: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from StUNetPerfusionLib.colors import colorNode, showDifference, showMap, windowAndLevel
-from StUNetPerfusionLib.results import ResultImage
+from StUNetPerfusionLib.results import UNCERTAINTY_IS, ResultImage
 from StUNetPerfusionLib.translation import tr as _
 
 #: The unit of CBV that was not scaled to tissue: the artery's share.
@@ -22,7 +22,7 @@ _STANDARDIZED_WINDOW = (-2.0, 4.0)
 
 
 def ofPrediction(
-    name: str, dose: float, checkpoint: str, maps: Mapping[str, np.ndarray], brain: np.ndarray
+    name: str, dose: float, checkpoint: str, maps: Mapping[str, np.ndarray], brain: np.ndarray, uncertaintyIs: str
 ) -> tuple[str, list[ResultImage]]:
     """The volumes of a prediction.
 
@@ -31,6 +31,7 @@ def ofPrediction(
     :param checkpoint: name of its file, without the ending
     :param maps: `cbv`, `uncertainty`, `standardized`, (Z, Y, X) each
     :param brain: (Z, Y, X) bool
+    :param uncertaintyIs: in words
     :returns: title of the folder, and its volumes
     """
     window, level = windowAndLevel(maps["cbv"], brain)
@@ -43,13 +44,21 @@ def ofPrediction(
         node.GetDisplayNode().SetWindowLevelMinMax(*_STANDARDIZED_WINDOW)
 
     return _("{name}: CBV {condition}").format(**texts), [
-        ResultImage("cbv", _("{name} CBV {condition}").format(**texts), maps["cbv"], FRACTION, _map(window, level)),
+        ResultImage(
+            "cbv",
+            _("{name} CBV {condition}").format(**texts),
+            maps["cbv"],
+            FRACTION,
+            _map(window, level),
+            {UNCERTAINTY_IS: uncertaintyIs},
+        ),
         ResultImage(
             "uncertainty",
             _("{name} CBV uncertainty {condition}").format(**texts),
             maps["uncertainty"],
             FRACTION,
             _map(_UNCERTAINTY_SHARE * window, _UNCERTAINTY_SHARE * level),
+            {UNCERTAINTY_IS: uncertaintyIs},
         ),
         ResultImage(
             "standardized",

@@ -26,6 +26,13 @@ INPUT = PREFIX + "Input"
 #: Which of the volumes of one computation a volume is.
 ROLE = PREFIX + "Role"
 
+#: What an uncertainty is, in words: the error that the network expects, or the spread over strips; that depends on the
+#: checkpoint.
+UNCERTAINTY_IS = PREFIX + "UncertaintyIs"
+
+#: Tells apart results that have the same title; the first has none.
+NUMBER = PREFIX + "Number"
+
 #: The ID by which volumes of one computation know each other and the folder, in scenes that were saved too.
 RESULT = PREFIX + "Result"
 
@@ -39,6 +46,7 @@ class ResultImage:
     :param values: (Z, Y, X) float32
     :param unit: for people, may be empty
     :param show: gives the volume node its looks
+    :param facts: further attributes, by their whole names
     """
 
     role: str
@@ -46,6 +54,7 @@ class ResultImage:
     values: np.ndarray
     unit: str
     show: Callable[[Any], None]
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +84,7 @@ class ResultNodes:
 
     @property
     def uncertainty(self):
-        """Spread of the predicted CBV over strips."""
+        """Of the predicted CBV: see `UNCERTAINTY_IS`."""
         return self.node("uncertainty")
 
     @property
@@ -143,18 +152,21 @@ def placeResults(inputNode, found: Found, beside: ResultNodes | None = None) -> 
     made: list = []
     try:
         folder = _folder(scene, inputNode, found.title, identity) if beside is None else beside.folderItem
+        number = hierarchyOf(scene).GetItemAttribute(folder, NUMBER)
         handles = {}
         for image in found.images:
             node = _earlierVolume(scene, identity, image.role)
             if node is None:
-                node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", image.title)
+                node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", numbered(image.title, number))
                 made.append(node)
             placeVolume(node, found.grid)
             slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(image.values, dtype=np.float32))
             _putUnder(node, inputNode)
             image.show(node)
-            unit = {PREFIX + "Unit": image.unit, ROLE: image.role, RESULT: identity}
-            for key, value in {**attributes, **unit}.items():
+            own = {PREFIX + "Unit": image.unit, ROLE: image.role, RESULT: identity}
+            if number:
+                own[NUMBER] = number
+            for key, value in {**attributes, **image.facts, **own}.items():
                 node.SetAttribute(key, value)
             node.SetNodeReferenceID(INPUT, inputNode.GetID())
             _moveTo(scene, node, folder)
@@ -176,6 +188,7 @@ def addToResult(memberNode, image: ResultImage):
     node = _earlierVolume(scene, identity, image.role) if identity else None
     if node is None:
         node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", image.title)
+    node.SetName(image.title)  # it may be the difference from another reference now
     node.CopyOrientation(memberNode)
     slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(image.values, dtype=np.float32))
     _putUnder(node, memberNode)
@@ -185,6 +198,11 @@ def addToResult(memberNode, image: ResultImage):
     hierarchy = hierarchyOf(scene)
     _moveTo(scene, node, hierarchy.GetItemParent(hierarchy.GetItemByDataNode(memberNode)))
     return node
+
+
+def numbered(title: str, number: str | None) -> str:
+    """A title that has a number where there are several of it: the same series and dose, but another mask or AIF."""
+    return f"{title} #{number}" if number else title
 
 
 def provenance(volumeNode) -> dict[str, str]:
@@ -245,9 +263,22 @@ def _folder(scene, inputNode, title: str, identity: str) -> int:
             parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node))
             if hierarchy.GetItemAttribute(parent, RESULT) == identity:
                 return parent
-    folder = hierarchy.CreateFolderItem(hierarchy.GetItemParent(inputItem), title)
+    parent = hierarchy.GetItemParent(inputItem)
+    number = _freeNumber(hierarchy, parent, title)
+    folder = hierarchy.CreateFolderItem(parent, numbered(title, number))
     hierarchy.SetItemAttribute(folder, RESULT, identity)
+    if number:
+        hierarchy.SetItemAttribute(folder, NUMBER, number)
     return folder
+
+
+def _freeNumber(hierarchy, parent: int, title: str) -> str:
+    """Nothing where no item beside has the title, else the first number from 2 with which none has it."""
+    items = vtk.vtkIdList()
+    hierarchy.GetItemChildren(parent, items, False)
+    taken = {hierarchy.GetItemName(items.GetId(position)) for position in range(items.GetNumberOfIds())}
+    numbers = ("", *(str(number) for number in range(2, len(taken) + 3)))
+    return next(number for number in numbers if numbered(title, number) not in taken)
 
 
 def _moveTo(scene, node, folder: int) -> None:

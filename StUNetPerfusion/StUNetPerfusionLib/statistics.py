@@ -92,27 +92,19 @@ def updateTable(scene, lines: Sequence[RegionStatistics], tableNode=None, title:
     """
     if tableNode is None:
         tableNode = scene.AddNewNodeByClass("vtkMRMLTableNode", title or _("CBV statistics"))
-    columns = {
-        _("Region"): [line.name for line in lines],
-        _("Voxels"): [line.voxels for line in lines],
-        _("Prediction mean"): [line.mean for line in lines],
-        _("Prediction SD"): [line.sd for line in lines],
-        _("Reference mean"): [line.referenceMean for line in lines],
-        _("Reference SD"): [line.referenceSd for line in lines],
-        _("L1"): [line.l1 for line in lines],
-        _("L2"): [line.l2 for line in lines],
-        _("SSIM"): [line.ssim for line in lines],
-    }
     table = vtk.vtkTable()
-    for name, cells in columns.items():
-        column = vtk.vtkStringArray()
-        column.SetName(name)
-        for cell in cells:
-            column.InsertNextValue(_text(cell))
-        table.AddColumn(column)
+    for column in _columns():
+        cells = vtk.vtkStringArray()
+        cells.SetName(column.name)
+        for line in lines:
+            cells.InsertNextValue(_text(getattr(line, column.field)))
+        table.AddColumn(cells)
     tableNode.SetUseColumnTitleAsColumnHeader(True)
     tableNode.SetLocked(True)
     tableNode.SetAndObserveTable(table)
+    for column in _columns():
+        tableNode.SetColumnTitle(column.name, column.title)
+        tableNode.SetColumnDescription(column.name, column.told)
     return tableNode
 
 
@@ -126,6 +118,37 @@ def asCsv(tableNode, delimiter: str = ",") -> str:
     for row in range(table.GetNumberOfRows()):
         writer.writerow([table.GetValue(row, column).ToString() for column in range(len(names))])
     return text.getvalue()
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One column of the table.
+
+    :param field: of `RegionStatistics`
+    :param name: in files and reports
+    :param title: what its head says in the panel, where there is little room
+    :param told: what its tooltip says
+    """
+
+    field: str
+    name: str
+    title: str
+    told: str
+
+
+def _columns() -> tuple[_Column, ...]:
+    standardized = _("Prediction and reference as z-scores over the brain")
+    return (
+        _Column("name", _("Region"), _("Region"), ""),
+        _Column("voxels", _("Voxels"), _("Voxels"), ""),
+        _Column("mean", _("Prediction mean"), _("CBV"), _("Mean of the predicted CBV")),
+        _Column("sd", _("Prediction SD"), _("± SD"), _("Standard deviation of the predicted CBV over the region")),
+        _Column("referenceMean", _("Reference mean"), _("Ref"), _("Mean of the reference CBV")),
+        _Column("referenceSd", _("Reference SD"), _("± SD"), _("Standard deviation of the reference over the region")),
+        _Column("l1", _("L1"), _("L1"), _("{what}: mean absolute difference").format(what=standardized)),
+        _Column("l2", _("L2"), _("L2"), _("{what}: mean squared difference").format(what=standardized)),
+        _Column("ssim", _("SSIM"), _("SSIM"), _("{what}: structural similarity").format(what=standardized)),
+    )
 
 
 def _text(cell: str | float | int | None) -> str:

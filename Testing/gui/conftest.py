@@ -34,6 +34,7 @@ def scene(monkeypatch):
     standins.install(monkeypatch, slicer)
     qt = ModuleType("qt")
     qt.QTimer = application.QTimer
+    qt.QHeaderView = SimpleNamespace(Stretch=1, ResizeToContents=3)
     monkeypatch.setitem(sys.modules, "qt", qt)
     monkeypatch.setitem(sys.modules, "slicer.parameterNodeWrapper", application.parameter_node_wrapper())
     monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)

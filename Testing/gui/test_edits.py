@@ -196,7 +196,7 @@ def place(series, voxel: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_a_moved_point_gives_another_arterial_curve(panel, series, points):
-    assert "no" in panel.ui.aifNoteLabel.text
+    assert "press Place under Reference" in panel.ui.aifNoteLabel.text
     assert "Artery" not in curve_names(panel), "the curve before is not that of the points"
     asked = panel.logic.count("aif")
 
@@ -328,19 +328,21 @@ def test_the_curves_of_a_former_panel_are_taken_over(panel, scene, series):
     )
 
 
-def test_a_tumor_that_was_cut_out_of_the_brain_is_said(panel, series, segmentation):
-    tumor = box(series, slice(8, 12), slice(8, 12))
-    assert (tumor & ~panel.opened.brain).sum() == 0
-    paint(segmentation, "tumor", tumor, series.grid)
+@pytest.mark.parametrize("name", ["tumor", "edema"])
+def test_a_region_that_was_cut_out_of_the_brain_is_said(panel, series, segmentation, name):
+    """With a role or without one: the Segment Editor cuts the brain where somebody draws."""
+    drawn = box(series, slice(8, 12), slice(8, 12))
+    assert (drawn & ~panel.opened.brain).sum() == 0
+    paint(segmentation, name, drawn, series.grid)
     panel._segmentEdits._settle.fire()
+    assert panel.parameters.tumorSegment == ("tumor" if name == "tumor" else "")
     assert "outside of the brain" not in panel.ui.understoodLabel.text
     outside = box(series, slice(0, 1), slice(0, 16))
     assert not (outside & panel.opened.brain).any()
-    paint(segmentation, "tumor", tumor | outside, series.grid)
+    paint(segmentation, name, drawn | outside, series.grid)
     panel._segmentEdits._settle.fire()
-    assert f"{100 * outside.sum() / (tumor | outside).sum():.0f} % of 'tumor'" in panel.ui.understoodLabel.text.replace(
-        "&#x27;", "'"
-    )
+    told = panel.ui.understoodLabel.text.replace("&#x27;", "'")
+    assert f"{100 * outside.sum() / (drawn | outside).sum():.0f} % of '{name}'" in told
 
 
 def test_a_module_that_is_reloaded_leaves_nothing_behind(scene, monkeypatch):

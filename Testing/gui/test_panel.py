@@ -37,8 +37,8 @@ def test_missing_packages_are_named_and_can_be_installed(panel, scene, series):
 def test_a_chosen_series_is_understood_and_previewed(panel, scene, series):
     choose(panel, scene, series)
     assert f"{series.frames} frames" in panel.ui.understoodLabel.text
-    assert panel.ui.frameSlider.maximum == series.frames - 1
-    assert panel.ui.frameSlider.value == panel.opened.peak
+    assert (panel.ui.frameSlider.minimum, panel.ui.frameSlider.maximum) == (1, series.frames)
+    assert panel.ui.frameSlider.value == panel.opened.peak + 1, "people count from 1"
     assert panel.ui.applyButton.enabled
     assert "1 min 10 s" in panel.ui.applyButton.text
     assert slicer.app.layoutManager().layout == importlib.import_module("StUNetPerfusionLib.layout").LAYOUT_ID

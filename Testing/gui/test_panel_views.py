@@ -30,14 +30,37 @@ def test_flipping_shows_the_numbers_that_belong_to_the_maps(panel, scene, series
     assert shown == [(result.cbv, result.table) for result in expected]
 
 
+def test_a_view_names_the_volume_that_another_module_puts_there(panel, scene, series):
+    """As the Segment Editor does: under "CBV 100 %" and a legend of CBV it would be taken for a map."""
+    choose(panel, scene, series)
+    panel.showResult(applied(scene, panel.parameters.inputNode, 1.0))
+    widget = slicer.app.layoutManager().sliceWidget("PerfusionPrediction")
+    sliceNode, composite = widget.mrmlSliceNode(), widget.mrmlSliceCompositeNode()
+    assert sliceNode.GetLayoutLabel() == "CBV 100 %"
+    told = []
+    legends = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode", scene)
+    for legend in legends:
+        legend.AddObserver("ModifiedEvent", lambda caller, event: told.append(caller))
+    for name, label in (("T1", "T1"), ("T1 after contrast agent", "T1 after cont…")):
+        stranger = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+        composite.SetBackgroundVolumeID(stranger.GetID())
+        assert sliceNode.GetLayoutLabel() == label
+    assert len(legends) == 2
+    assert set(told) == set(legends), "Slicer looks anew at where they belong"
+    panel.leave()
+    panel.enter()
+    assert sliceNode.GetLayoutLabel() == "CBV 100 %"
+    assert composite.GetBackgroundVolumeID() == panel.views.shownMaps.prediction.GetID()
+
+
 def test_a_scene_keeps_its_frame_and_another_series_begins_at_its_bolus(panel, scene, series):
     choose(panel, scene, series)
-    panel.ui.frameSlider.value = 3
+    panel.ui.frameSlider.value = 4  # from 1
     saved = panel.parameters
     panel.setParameters(None)
     panel.setParameters(saved)
     panel.logic.last("open").end(opened(series))
-    assert (panel.parameters.frame, panel.ui.frameSlider.value) == (3, 3)
+    assert (panel.parameters.frame, panel.ui.frameSlider.value) == (3, 4)
     choose(panel, scene, make_series(seed=1))
     assert panel.parameters.frame == panel.opened.peak != 3
 
@@ -62,7 +85,7 @@ def test_while_apply_runs_what_waits_says_so(panel, scene, series):
     panel.ui.applyButton.click()
     run = panel.logic.last("apply")
     assert not panel.ui.dicomButton.enabled
-    panel.exportDicom(None, None)
+    panel.exporting.exportDicom(None, None)
     assert "DICOM export: cannot begin" in panel.ui.statusLabel.text
     asked = panel.logic.count("preview")
     panel.dose.setDose(50)
@@ -157,3 +180,11 @@ def test_the_report_says_in_words_how_a_result_was_made(scene):
     assert said["Baseline of the reference"] == "first frame, as Verbena"
     assert said["Dose of the reference"] == "100 % of the dose that was given"
     assert dict(facts.factsInWords(nodes[0], nodes[2]))["Reference"] == "the volume of the user"
+
+
+def test_a_label_shows_what_a_sentence_says():
+    """HTML only where there is some: a label shows escaped quotes as they are unless it finds a tag."""
+    labels = importlib.import_module("StUNetPerfusionLib.panel.labels")
+    assert labels.asLabel("FSL's verbena computes") == "FSL's verbena computes"
+    assert labels.asLabel("T < 3 & more") == "<span>T &lt; 3 &amp; more</span>"
+    assert labels.asLabel("a 'b'", "#C00") == '<span style="color:#C00">a &#x27;b&#x27;</span>'

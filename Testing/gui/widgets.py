@@ -283,6 +283,25 @@ class qMRMLTableView(Widget):
     def resizeColumnsToContents(self) -> None:
         pass
 
+    def verticalHeader(self) -> SimpleNamespace:
+        return SimpleNamespace(hide=lambda: None)
+
+    def horizontalHeader(self) -> SimpleNamespace:
+        count = self._node.GetNumberOfColumns() if self._node is not None else 0
+        return SimpleNamespace(
+            count=lambda: count,
+            setSectionResizeMode=lambda column, mode: None,
+            setMinimumSectionSize=lambda pixels: None,
+            setFont=lambda font: None,
+        )
+
+    @property
+    def font(self) -> SimpleNamespace:
+        return SimpleNamespace(pointSizeF=lambda: 10.0, setPointSizeF=lambda size: None)
+
+    def setFont(self, font) -> None:
+        pass
+
 
 _KINDS = {kind.__name__: kind for kind in list(globals().values()) if isinstance(kind, type)}
 _CONTAINERS = ("qMRMLWidget", "ctkCollapsibleButton", "ctkCollapsibleGroupBox", "QFrame", "QWidget")

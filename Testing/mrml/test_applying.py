@@ -148,11 +148,14 @@ def test_verbena_of_fsl_is_run_where_it_is_installed(scene, perfusion, monkeypat
     install_verbena(monkeypatch, tmp_path)
     node = add_series(scene)
     ours = perfusion.computeReference(node, baseline="first")
+    before = perfusion.apply(node, 0.5, **FAST).difference
     found = perfusion.apply(node, 0.5, reference=ReferenceChoice("fsl", baseline="first"), **FAST)
     brain = (array(ours.cbv) != 0) & (array(found.reference) != 0)
     assert brain.sum() > 500
     np.testing.assert_allclose(array(found.reference)[brain], array(ours.cbv)[brain], rtol=2e-4, atol=1e-5)
     assert "Verbena" in found.reference.GetName()
+    assert found.difference is before, "of the same prediction"
+    assert found.difference.GetName() == f"{found.cbv.GetName()} minus {found.reference.GetName()}"
 
 
 def test_verbena_reads_the_low_dose_that_we_compute(scene, perfusion, monkeypatch, tmp_path):

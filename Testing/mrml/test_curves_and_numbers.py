@@ -175,6 +175,9 @@ def test_csv_survives_commas_and_quotes(scene):
     assert row["Region"] == 'tumor, "left"'
     assert (row["Prediction mean"], row["Reference mean"]) == ("1.235", "")
     assert asCsv(table).splitlines()[0].startswith("Region,Voxels,Prediction mean")
+    # The panel has little room: its heads are short, and their tooltips say it all.
+    assert [table.GetColumnTitle(name) for name in ("Prediction mean", "Reference mean")] == ["CBV", "Ref"]
+    assert table.GetColumnDescription("Reference mean") == "Mean of the reference CBV"
 
 
 def test_a_ratio_to_nothing_is_left_out():

@@ -89,9 +89,9 @@ def test_the_line_says_what_was_understood(scene, perfusion):
     opened = perfusion.openInput(node)
     assert describeSeries(facts, opened) == (
         "40 frames, 36 x 40 x 4 voxels, every 1.5 s, TE 30 ms, bolus at frame "
-        f"{opened.arrival}, peak at 14, the first 2 frames are left out"
+        f"{opened.arrival + 1}, peak at 15, the first 2 frames are left out"
     )
-    # The bolus of the synthetic head arrives at 16 s and peaks 5 s later; frames are numbered in the input.
+    # The bolus of the synthetic head arrives at 16 s and peaks 5 s later; frames of the input are counted from 1.
     assert opened.arrival in (10, 11)
     assert describeWarnings(facts, opened) == ()
     assert opened.prepared.series.frames == 38

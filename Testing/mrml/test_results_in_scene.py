@@ -116,6 +116,9 @@ def test_what_a_result_says_about_itself(scene, perfusion):
         "standardized",
     ]
     assert found.cbv.GetName() == "patient CBV at 25 % (stunet)"
+    told = {provenance(node).get("UncertaintyIs") for node in (found.cbv, found.uncertainty)}
+    assert told == {found.report["uncertainty_is"]}
+    assert "standard deviation" in told.pop()
     assert found.report["settings"]["dose"] == 0.25
 
 
@@ -177,6 +180,11 @@ def test_results_of_two_brain_masks_or_two_vessels_are_told_apart(scene, perfusi
     assert len(set(told[2:4])) == 2
     assert told[:2] == [None] * 2
     assert perfusion.computeReference(node, mask=brain.copy()).cbv is made[0]
+    names = [volume.GetName() for volume in made]
+    assert names == [f"patient reference CBV at 100 %{number}" for number in ("", " #2", " #3", " #4", " #5")]
+    assert [hierarchy_path(scene, volume)[-2] for volume in made] == [
+        f"patient: reference at 100 %{number}" for number in ("", " #2", " #3", " #4", " #5")
+    ]
 
 
 def test_a_result_is_named_after_the_file_of_its_checkpoint(scene, perfusion, small_checkpoint):
@@ -245,6 +253,8 @@ def test_what_cannot_be_used_is_said_before_anything_is_added(scene, perfusion):
 
 
 def test_vessels_and_points_give_the_arterial_input(scene, perfusion):
+    from StUNetPerfusionLib.computations import aifChoice
+
     node = add_series(scene)
     vessels = np.zeros(SHAPE, bool)
     vessels[1, 18:22, 10] = True
@@ -252,6 +262,8 @@ def test_vessels_and_points_give_the_arterial_input(scene, perfusion):
     grid = oblique_grid(SHAPE)
 
     drawn = perfusion.arterialInput(node, aif=(segmentation, "vessels"))
+    choice = aifChoice((segmentation, "vessels"), grid)
+    assert choice.facts()["Aif"] == "segment vessels", "by its name, and by what is in it"
 
     np.testing.assert_array_equal(drawn.voxels, vessels)
     points = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "points")

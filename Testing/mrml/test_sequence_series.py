@@ -97,7 +97,7 @@ def test_numbers_of_frames_are_no_times_unless_the_user_says_so(scene, sequences
 def test_a_moved_frame_is_refused(scene, sequences):
     node = sequences.sequenceFromSeries(make_series(), scene, "moved")
     node.GetNthDataNode(3).SetOrigin(0, 0, 0)
-    with pytest.raises(InputError, match="frame 3 is of another size or at another place"):
+    with pytest.raises(InputError, match="frame 4 is of another size or at another place than the first"):
         sequences.seriesFromSequence(node)
 
 

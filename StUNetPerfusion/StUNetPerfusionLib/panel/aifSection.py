@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
 import slicer
 
 from stunet_perfusion.errors import InputError, StUNetPerfusionError
@@ -11,6 +9,7 @@ from StUNetPerfusionLib.choices import aifChoice, segmentChoice
 from StUNetPerfusionLib.computations import ArterialCurve
 from StUNetPerfusionLib.masks import voxelsOfPoints
 from StUNetPerfusionLib.panel.following import POINT_EVENTS, Following
+from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel
 from StUNetPerfusionLib.panelWords import inPanelWords
 from StUNetPerfusionLib.parameterNode import AifSource
 from StUNetPerfusionLib.translation import tr as _
@@ -20,8 +19,6 @@ _SETTLE_MS = 200
 
 #: Of the artery's curve, and of the points that it is taken at.
 AIF_COLOR = (0.70, 0.15, 0.75)
-
-_ERROR_COLOR = "#C0392B"
 
 
 class AifSection:
@@ -145,10 +142,9 @@ class AifSection:
         self._panel.curves.updateVoxel()
 
     def _sayError(self, error: StUNetPerfusionError | str) -> None:
-        text = html.escape(inPanelWords(error))
-        self._ui.aifNoteLabel.text = f'<span style="color:{_ERROR_COLOR}">{text}</span>'
+        self._ui.aifNoteLabel.text = asLabel(inPanelWords(error), ERROR_COLOR)
         self._ui.aifNoteLabel.visible = True
 
     def _say(self, text: str) -> None:
-        self._ui.aifNoteLabel.text = html.escape(text)
+        self._ui.aifNoteLabel.text = asLabel(text)
         self._ui.aifNoteLabel.visible = bool(text)

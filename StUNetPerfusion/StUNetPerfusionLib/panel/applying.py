@@ -1,30 +1,69 @@
-"""From what is chosen in the panel to a run of Apply, and from its results to what the views show."""
+"""Apply: from what is chosen in the panel to a run, and to its result in the views."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import qt
 
-import slicer
-
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.resources import shipped_checkpoint
-from StUNetPerfusionLib.applying import AppliedResult, ReferenceChoice, appliedResults
+from StUNetPerfusionLib.applying import ReferenceChoice
 from StUNetPerfusionLib.choices import (
     aifChoice,
     doseOptions,
     modelOptions,
-    otherSegments,
     referenceDoseOptions,
     referenceSource,
     segmentChoice,
 )
-from StUNetPerfusionLib.computations import DoseChoice, brainFacts
-from StUNetPerfusionLib.computations import aifChoice as wantedAif
-from StUNetPerfusionLib.masks import maskOfSegment
-from StUNetPerfusionLib.panel.viewsSection import ShownMaps
-from StUNetPerfusionLib.parameterNode import ReferenceSource
-from StUNetPerfusionLib.results import fileDigest, provenance
+from StUNetPerfusionLib.computations import DoseChoice
+from StUNetPerfusionLib.panel.regions import REGIONS, drawnSegments, regionsKey
+from StUNetPerfusionLib.panel.runSection import duration
+from StUNetPerfusionLib.panelWords import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
+
+
+class Applying:
+    """Computes prediction, reference, difference and numbers for all slices, and shows them.
+
+    :param panel: what the sections share
+    """
+
+    def __init__(self, panel) -> None:
+        self._panel = panel
+        self._asked: tuple | None = None
+
+    def begin(self) -> None:
+        """Compute what is chosen now."""
+        panel = self._panel
+        panel.previewing.cancel()
+        run = panel.start(lambda: applyChoice(panel), lambda error: panel.say(inPanelWords(error), error=True))
+        if run is None:
+            return
+        self._asked, regions = self._choice(), regionsKey(panel)
+        panel.run.begin(run)
+        run.onFinished = lambda run: self._onFinished(run, regions)
+
+    def _choice(self) -> tuple | None:
+        """Of what Apply is about: another one once the user has chosen something else."""
+        panel = self._panel
+        if panel.parameters is None or panel.opened is None:
+            return None
+        return panel.seriesKey, tuple(doseOptions(panel.parameters).items())
+
+    def _onFinished(self, run, regions: str) -> None:
+        panel = self._panel
+        if run.state == "done" and run.result.table is not None:
+            run.result.table.SetAttribute(REGIONS, regions)
+        if run.state != "done":
+            panel.run.end(run.sentence, error=run.state == "failed")
+            # A preview that waited for its end begins, unless all of it is ending.
+            qt.QTimer.singleShot(0, panel.onDoseSettled)
+        elif self._asked is not None and self._asked == self._choice():
+            panel.run.end(_("Done in {time}.").format(time=duration(run.seconds)), error=False)
+            panel.showResult(run.result)
+        else:
+            name = run.result.cbv.GetName() if run.result.cbv is not None else ""
+            panel.run.end(_("Done: {name} is in the scene.").format(name=name), error=False)
+            panel.onDoseSettled()
+        panel.refreshApply()
 
 
 def applyChoice(panel):
@@ -45,111 +84,10 @@ def applyChoice(panel):
         parameters.inputNode,
         reference=reference,
         aif=aifChoice(parameters),
-        regions=_drawnSegments(panel),
+        regions=drawnSegments(panel),
         waitForCompletion=False,
         **{name: region for name, region in named.items() if region is not None},
         **doseOptions(parameters),
         **modelOptions(parameters),
         **panel.inputOptions(),
     )
-
-
-def _drawnSegments(panel) -> dict[str, tuple]:
-    """The segments without a role in which somebody has drawn something within the series."""
-    drawn = {}
-    for name, segment in otherSegments(panel.parameters).items():
-        with suppress(InputError):
-            maskOfSegment(*segment, panel.opened.series.grid)
-            drawn[name] = segment
-    return drawn
-
-
-def resultWith(panel) -> AppliedResult | None:
-    """The result in the scene that was made with what is chosen now, or None."""
-    parameters = panel.parameters
-    if parameters is None or parameters.inputNode is None:
-        return None
-    options, reference = doseOptions(parameters), referenceDoseOptions(parameters)
-    try:
-        digest = fileDigest(parameters.checkpoint or shipped_checkpoint())
-    except OSError:
-        return None  # the checkpoint has gone; the section Model says so
-    wanted = {"Dose": f"{options['dose']:g}", "CheckpointSha256": digest}
-    if options["dose"] < 1:
-        wanted["Method"] = options["method"]
-    if panel.opened is not None:
-        wanted |= brainFacts(panel.opened, given=segmentChoice(parameters, "brain") is not None)
-        wanted["DroppedFrames"] = str(panel.opened.droppedFrames)
-        wanted["FrameInterval"] = f"{panel.opened.facts.frameInterval:g}"
-        try:
-            wanted |= wantedAif(aifChoice(parameters), panel.opened.series.grid).facts()
-        except InputError:
-            return None  # a segment or points that nobody has drawn yet
-    wantedReference = {}
-    if parameters.referenceSource != ReferenceSource.VOLUME:
-        wantedReference = {"Computation": "verbena", "Dose": f"{reference['dose']:g}"}
-    if parameters.referenceSource == ReferenceSource.BUILT_IN:
-        wantedReference |= {
-            "Computation": "reference",
-            "Baseline": parameters.baseline.value,
-            "LeakageCorrection": str(parameters.leakageCorrection),
-        }
-    for result in reversed(_results(panel)):
-        given = parameters.referenceSource == ReferenceSource.VOLUME
-        if given and result.reference is not parameters.referenceVolume:
-            continue
-        made = wanted.items() <= provenance(result.cbv).items()
-        if made and wantedReference.items() <= provenance(result.reference).items():
-            return result
-    return None
-
-
-def shownResult(panel) -> AppliedResult | None:
-    """The result whose maps the views show, or None."""
-    shown = panel.views.shownMaps
-    return None if shown is None else next((r for r in _results(panel) if r.cbv is shown.prediction), None)
-
-
-def otherResults(panel, shown: AppliedResult | None = None) -> list[AppliedResult]:
-    """All other results of the same series."""
-    return [result for result in _results(panel) if shown is None or result.cbv is not shown.cbv]
-
-
-def mapsOfResult(result: AppliedResult) -> ShownMaps:
-    """What the views show of a result."""
-    facts = provenance(result.cbv)
-    referenceFacts = provenance(result.reference) if result.reference is not None else {}
-    percent = f"{100 * float(facts['Dose']):.0f} %"
-    referenceDose = referenceFacts.get("Dose")
-    return ShownMaps(
-        prediction=result.cbv,
-        reference=result.reference,
-        difference=result.difference,
-        uncertainty=result.uncertainty,
-        label=_("CBV {percent}").format(percent=percent),
-        referenceLabel=_("Ref")
-        if referenceDose is None
-        else _("Ref {percent:.0f} %").format(percent=100 * float(referenceDose)),
-        quantity=_("CBV, fraction"),
-        description=_describe(facts),
-        table=result.table,
-    )
-
-
-def _describe(facts: dict[str, str]) -> str:
-    """What tells a result from others of the same series."""
-    told = [f"{100 * float(facts['Dose']):.0f} %"]
-    if facts.get("Method"):
-        told.append(facts["Method"])
-    if facts.get("Checkpoint"):
-        told.append(facts["Checkpoint"].removesuffix(".safetensors"))
-    if facts.get("BrainMask") == "given":
-        told.append(_("own brain mask"))
-    if facts.get("Aif", "auto") != "auto":
-        told.append(_("AIF {source}").format(source=facts["Aif"]))
-    return ", ".join(told)
-
-
-def _results(panel) -> list[AppliedResult]:
-    node = panel.parameters.inputNode if panel.parameters is not None else None
-    return [] if node is None else appliedResults(slicer.mrmlScene, node)

@@ -117,7 +117,9 @@ class CurvesSection:
         baseline = full[opened.droppedFrames : opened.arrival].mean()
         if not baseline > 0:
             return []
-        curves = [Curve(_("Voxel {x}, {y}, {z}").format(x=x, y=y, z=z), times, 100 * full / baseline, _VOXEL_COLOR)]
+        # Column, row and slice from 1, as people count.
+        name = _("Voxel {column}, {row}, {slice}").format(column=x + 1, row=y + 1, slice=z + 1)
+        curves = [Curve(name, times, 100 * full / baseline, _VOXEL_COLOR)]
         options = doseOptions(self._panel.parameters)
         if options["dose"] < 1 and self._panel.views.lowDose is not None:
             low = self._panel.views.lowDose.curve(self._voxel, **options)

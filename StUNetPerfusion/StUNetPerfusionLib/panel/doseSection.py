@@ -43,8 +43,8 @@ class DoseSection:
             self._panel.views.paintSeries()
             self._panel.curves.updateSoon()
             self._settle.start()
-        if int(self._ui.frameSlider.value) != parameters.frame:
-            self._ui.frameSlider.value = parameters.frame
+        if int(self._ui.frameSlider.value) != parameters.frame + 1:
+            self._ui.frameSlider.value = parameters.frame + 1
             self._panel.views.paintSeries()
 
     def showFrames(self, inputId: str, frames: int, peak: int) -> None:
@@ -56,8 +56,10 @@ class DoseSection:
         if parameters.frameInputId == inputId and parameters.frame < frames:
             peak = parameters.frame
         wasBlocked = self._ui.frameSlider.blockSignals(True)
-        self._ui.frameSlider.maximum = frames - 1
-        self._ui.frameSlider.value = peak
+        # People count frames from 1.
+        self._ui.frameSlider.minimum = 1
+        self._ui.frameSlider.maximum = frames
+        self._ui.frameSlider.value = peak + 1
         self._ui.frameSlider.blockSignals(wasBlocked)
         parameters.frame = peak
         parameters.frameInputId = inputId
@@ -82,6 +84,7 @@ class DoseSection:
             self._panel.onDoseSettled()
 
     def _onFrameMoved(self, value: float) -> None:
-        if self._panel.parameters is not None and self._panel.parameters.frame != int(value):
-            self._panel.parameters.frame = int(value)
+        frame = int(value) - 1
+        if self._panel.parameters is not None and self._panel.parameters.frame != frame:
+            self._panel.parameters.frame = frame
             self._panel.views.paintSeries()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,12 +10,13 @@ import qt
 import slicer
 
 from stunet_perfusion.errors import InputError, StUNetPerfusionError
-from StUNetPerfusionLib.choices import segmentChoice
+from StUNetPerfusionLib.choices import otherSegments, segmentChoice
 from StUNetPerfusionLib.inputSeries import describeSeries, describeWarnings, inputFacts
 from StUNetPerfusionLib.masks import maskOfSegment
 from StUNetPerfusionLib.nodeFrames import isPerfusionInput
 from StUNetPerfusionLib.openSeries import openSeries
 from StUNetPerfusionLib.panel.following import MODIFIED_EVENTS, Following
+from StUNetPerfusionLib.panel.labels import ERROR_COLOR, WARNING_COLOR, asLabel, asLines
 from StUNetPerfusionLib.panelWords import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
@@ -33,9 +33,6 @@ _OFFER_MS = 200
 
 #: Share of a region that may lie outside of the brain without a word.
 _TRACE = 0.05
-
-_WARNING_COLOR = "#B36B00"
-_ERROR_COLOR = "#C0392B"
 
 
 class InputSection:
@@ -76,7 +73,7 @@ class InputSection:
         except StUNetPerfusionError as error:
             self.showError(error)
             return
-        self._ui.understoodLabel.text = html.escape(describeSeries(facts)) + " " + _("Looking for the bolus…")
+        self._ui.understoodLabel.text = asLabel(describeSeries(facts) + ". " + _("Looking for the bolus…"))
 
     def showNothing(self) -> None:
         """Say what to do first."""
@@ -84,17 +81,14 @@ class InputSection:
 
     def showUnderstood(self, opened) -> None:
         """Say what was understood, and what is odd."""
-        lines = [html.escape(describeSeries(opened.facts, opened))]
-        lines += [
-            f'<span style="color:{_WARNING_COLOR}">{html.escape(text)}</span>'
-            for text in (*describeWarnings(opened.facts, opened), *self._outsideOfTheBrain(opened))
-        ]
-        self._ui.understoodLabel.text = "<br>".join(lines)
+        warnings = (*describeWarnings(opened.facts, opened), *self._outsideOfTheBrain(opened))
+        self._ui.understoodLabel.text = asLines(
+            asLabel(describeSeries(opened.facts, opened)), *(asLabel(text, WARNING_COLOR) for text in warnings)
+        )
 
     def showError(self, error: Exception | str) -> None:
         """Say why the series cannot be used."""
-        text = html.escape(inPanelWords(error))
-        self._ui.understoodLabel.text = f'<span style="color:{_ERROR_COLOR}">{text}</span>'
+        self._ui.understoodLabel.text = asLabel(inPanelWords(error), ERROR_COLOR)
 
     def onOpenFile(self) -> None:
         """Ask for a file and open it as a sequence."""
@@ -188,15 +182,14 @@ class InputSection:
     def _outsideOfTheBrain(self, opened) -> list[str]:
         """A sentence for each region of which more than a trace lies where nothing is computed."""
         told = []
-        for region in ("tumor", "whiteMatter"):
-            chosen = segmentChoice(self._panel.parameters, region)
-            if chosen is None:
-                continue
+        parameters = self._panel.parameters
+        chosen = [segmentChoice(parameters, region) for region in ("tumor", "whiteMatter")]
+        for segmentation, segmentId in [*filter(None, chosen), *otherSegments(parameters).values()]:
             with suppress(InputError):  # a segment that nobody has drawn in yet
-                mask = maskOfSegment(*chosen, opened.series.grid)
+                mask = maskOfSegment(segmentation, segmentId, opened.series.grid)
                 outside = 1 - np.count_nonzero(mask & opened.brain) / np.count_nonzero(mask)
                 if outside > _TRACE:
-                    name = chosen[0].GetSegmentation().GetSegment(chosen[1]).GetName()
+                    name = segmentation.GetSegmentation().GetSegment(segmentId).GetName()
                     told.append(
                         _(
                             "{percent:.0f} % of '{name}' lies outside of the brain, where no map is computed."

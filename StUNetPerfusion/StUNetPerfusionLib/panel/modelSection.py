@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 
 import qt
@@ -12,6 +11,7 @@ from stunet_perfusion.checkpoint_document import describe
 from stunet_perfusion.errors import StUNetPerfusionError
 from stunet_perfusion.resources import RESOURCES
 from StUNetPerfusionLib.installing import installWithConsent
+from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel, asLines
 from StUNetPerfusionLib.panelWords import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
@@ -111,7 +111,7 @@ class ModelSection:
     def _onEnvironment(self, run) -> None:
         self._looking = False
         if run.result is None:
-            self._ui.environmentLabel.text = html.escape(run.sentence)
+            self._ui.environmentLabel.text = asLabel(run.sentence)
             return
         self._environment = run.result
         missing = run.result["missing"]
@@ -119,7 +119,7 @@ class ModelSection:
             names = ", ".join({"torch": "PyTorch"}.get(name, name) for name in missing)
             self._ui.environmentLabel.text = _("To run networks, {names} must be installed first.").format(names=names)
         elif run.result.get("broken"):
-            self._ui.environmentLabel.text = html.escape(" ".join(run.result["broken"].values()))
+            self._ui.environmentLabel.text = asLabel(" ".join(run.result["broken"].values()))
         else:
             self._ui.environmentLabel.text = _("Ready: PyTorch {torch}, Python {python}").format(
                 torch=run.result["torch"], python=run.result["python"]
@@ -170,7 +170,7 @@ class ModelSection:
             self._ui.checkpointLabel.text = _description(describe(path))
             self._described = now
         except StUNetPerfusionError as error:
-            self._ui.checkpointLabel.text = f'<span style="color:#C0392B">{html.escape(inPanelWords(error))}</span>'
+            self._ui.checkpointLabel.text = asLabel(inPanelWords(error), ERROR_COLOR)
         self._panel.refreshApply()
 
     def _onCheckpointChosen(self, index: int) -> None:
@@ -210,16 +210,19 @@ def _nameOf(path: Path) -> str:
 def _description(document: dict) -> str:
     """What a checkpoint is, in a few lines."""
     lines = [
-        _("{network}, {size:.1f} MB, license {license}").format(
-            network=_NETWORKS.get(document["network"], document["network"]),
-            size=document["size_bytes"] / 1e6,
-            license=document["licence"],
+        asLabel(
+            _("{network}, {size:.1f} MB, license {license}").format(
+                network=_NETWORKS.get(document["network"], document["network"]),
+                size=document["size_bytes"] / 1e6,
+                license=document["licence"],
+            )
         )
     ]
     training, scores = document["training"], document["scores"]
     if training.get("data"):
-        told = [str(training[name]) for name in ("data", "target", "dose") if training.get(name)]
-        lines.append(html.escape(_("Trained on {facts}").format(facts="; ".join(told))))
+        words = {"data": "{}", "target": _("target: {}"), "dose": _("dose: {}")}
+        told = [text.format(training[name]) for name, text in words.items() if training.get(name)]
+        lines.append(asLabel(_("Trained on {facts}").format(facts="; ".join(told))))
     if isinstance(scores.get("by_dose"), dict):
         reached = [
             f"{100 * float(dose):g} %: {values['correlation']:.2f}"
@@ -227,10 +230,10 @@ def _description(document: dict) -> str:
             if isinstance(values, dict) and isinstance(values.get("correlation"), float)
         ]
         lines.append(
-            html.escape(
+            asLabel(
                 _("Correlation with the truth, {on}: {scores}").format(
                     on=scores.get("on", "?"), scores=", ".join(reached)
                 )
             )
         )
-    return "<br>".join(lines)
+    return asLines(*lines)

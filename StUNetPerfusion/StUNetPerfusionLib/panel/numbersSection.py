@@ -1,20 +1,21 @@
-"""Section "Numbers": the table of a result, and the ways out of the panel."""
+"""Section "Numbers": the table of a result."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import qt
-import slicer
 
-from StUNetPerfusionLib.panel.applying import resultWith
 from StUNetPerfusionLib.panel.regions import REGIONS, drawnRegions, regionsKey
-from StUNetPerfusionLib.statistics import asCsv
-from StUNetPerfusionLib.translation import tr as _
+from StUNetPerfusionLib.panel.results import resultWith
+
+#: Size of the table's letters, of that of others: nine columns are to find room in a panel.
+_FONT_SHARE = 0.9
+
+#: Pixels that a column has at least; the styles of desktops want more than our numbers need.
+_NARROWEST = 30
 
 
 class NumbersSection:
-    """Shows the table, copies it, saves it, and writes the report.
+    """Shows the table, and keeps its numbers those of the regions that are drawn.
 
     :param ui: the widgets of the panel
     :param panel: what the sections share
@@ -24,10 +25,13 @@ class NumbersSection:
         self._ui = ui
         self._panel = panel
         self._run = None
-        ui.copyButton.clicked.connect(self.onCopy)
-        ui.exportButton.clicked.connect(self.onExport)
-        ui.reportButton.clicked.connect(self.onReport)
-        ui.dicomButton.clicked.connect(self.onDicom)
+        view = ui.numbersTableView
+        view.verticalHeader().hide()
+        font = view.font
+        font.setPointSizeF(_FONT_SHARE * font.pointSizeF())
+        view.setFont(font)
+        view.horizontalHeader().setFont(font)
+        view.horizontalHeader().setMinimumSectionSize(_NARROWEST)
 
     @property
     def tableNode(self):
@@ -43,7 +47,17 @@ class NumbersSection:
             button.enabled = tableNode is not None
         if tableNode is not None:
             self._ui.numbersTableView.setFirstRowLocked(True)
-            self._ui.numbersTableView.resizeColumnsToContents()
+            self._fitTable()
+
+    def _fitTable(self) -> None:
+        """All columns as narrow as they can be, and the names of the regions in what is left of the panel."""
+        view = self._ui.numbersTableView
+        view.resizeColumnsToContents()
+        header = view.horizontalHeader()
+        for column in range(header.count()):
+            header.setSectionResizeMode(
+                column, qt.QHeaderView.Stretch if column == 0 else qt.QHeaderView.ResizeToContents
+            )
 
     def refresh(self) -> None:
         """Take the numbers of the shown result anew where its regions are not those that are drawn now."""
@@ -74,53 +88,3 @@ class NumbersSection:
             self.show(table)
         if self._panel.parameters is not None:
             self.refresh()  # somebody may have drawn on meanwhile
-
-    def onCopy(self) -> None:
-        """Copy the table, tab-separated as spreadsheets take it."""
-        qt.QApplication.clipboard().setText(asCsv(self.tableNode, "\t"))
-
-    def onExport(self) -> None:
-        """Save the table."""
-        path = self._askForFile(_("Save the numbers"), "perfusion.csv", "CSV (*.csv)")
-        if path:
-            with self._panel.sayingWhatWentWrong():
-                from stunet_perfusion.staged import staged_file
-
-                with staged_file(Path(path)) as file:
-                    file.write_text(asCsv(self.tableNode), encoding="utf-8")
-                self._panel.say(_("Saved {path}.").format(path=path))
-
-    def onReport(self) -> None:
-        """Write the one-page report."""
-        path = self._askForFile(_("Save the report"), "perfusion.pdf", "PDF (*.pdf);;PNG (*.png)")
-        if path:
-            with self._panel.sayingWhatWentWrong():
-                self._panel.writeReport(Path(path))
-                self._panel.say(_("Saved {path}.").format(path=path))
-
-    def onDicom(self) -> None:
-        """Ask for a folder, and whose series it was, and write the maps as DICOM."""
-        title = _("Choose a new or empty folder for the DICOM files")
-        output = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title)
-        if not output:
-            return
-        question = _(
-            "Take patient and study from the DICOM files of the series?\n\n"
-            "Yes: choose their folder. No: the maps get a study of their own that names nobody."
-        )
-        source = None
-        if slicer.util.confirmYesNoDisplay(question, _("Export as DICOM")):
-            source = qt.QFileDialog.getExistingDirectory(
-                slicer.util.mainWindow(), _("Choose the folder with the DICOM files of the series")
-            )
-            if not source:
-                return
-        self._panel.exportDicom(Path(output), Path(source) if source else None)
-
-    def _askForFile(self, title: str, name: str, kinds: str) -> str:
-        settings = slicer.app.userSettings()
-        folder = settings.value("StUNetPerfusion/LastOutputFolder", qt.QDir.homePath())
-        path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, str(Path(folder) / name), kinds)
-        if path:
-            settings.setValue("StUNetPerfusion/LastOutputFolder", str(Path(path).parent))
-        return path

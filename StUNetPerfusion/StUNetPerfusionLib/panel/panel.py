@@ -6,32 +6,30 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import qt
 import slicer
 
-from stunet_perfusion.errors import InputError, StUNetPerfusionError
-from StUNetPerfusionLib.choices import doseOptions, inputOptions, modelOptions, slowChoices
-from StUNetPerfusionLib.installing import installForExport
+from stunet_perfusion.errors import StUNetPerfusionError
+from StUNetPerfusionLib.choices import inputOptions, modelOptions, slowChoices
 from StUNetPerfusionLib.layout import SideBySide
 from StUNetPerfusionLib.panel.aifSection import AifSection
-from StUNetPerfusionLib.panel.applying import applyChoice, mapsOfResult, otherResults, resultWith, shownResult
+from StUNetPerfusionLib.panel.applying import Applying
 from StUNetPerfusionLib.panel.curvesSection import CurvesSection
 from StUNetPerfusionLib.panel.doseSection import DoseSection
+from StUNetPerfusionLib.panel.exporting import Exporting
+from StUNetPerfusionLib.panel.flipping import Flipping
 from StUNetPerfusionLib.panel.following import SEGMENTATION_EVENTS, Following
 from StUNetPerfusionLib.panel.inputSection import InputSection
 from StUNetPerfusionLib.panel.modelSection import ModelSection
 from StUNetPerfusionLib.panel.numbersSection import NumbersSection
 from StUNetPerfusionLib.panel.previewing import Previewing
 from StUNetPerfusionLib.panel.referenceSection import ReferenceSection
-from StUNetPerfusionLib.panel.regions import REGIONS, regionsKey
-from StUNetPerfusionLib.panel.runSection import RunSection, duration
+from StUNetPerfusionLib.panel.results import mapsOfResult, otherResults, resultWith
+from StUNetPerfusionLib.panel.runSection import RunSection
 from StUNetPerfusionLib.panel.viewsSection import ViewsSection
 from StUNetPerfusionLib.panelWords import inPanelWords
-from StUNetPerfusionLib.report import writeReport
-from StUNetPerfusionLib.results import RESULT
 from StUNetPerfusionLib.segmentFingerprints import SegmentFingerprints
 from StUNetPerfusionLib.translation import tr as _
 
@@ -62,7 +60,6 @@ class Panel:
         self._previewKey: tuple | None = None
         self._slices: list[int] = []
         self._opening = None
-        self._applied: tuple | None = None
         self._choices: tuple | None = None
         self._entered = True
         #: of segments, to know which one was drawn in
@@ -72,6 +69,7 @@ class Panel:
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self._poll)
         self.run = RunSection(ui, self)
+        self.flipping = Flipping(ui, self)
         self.views = ViewsSection(ui, self, SideBySide(slicer.app.layoutManager()))
         self.curves = CurvesSection(self)
         self.input = InputSection(ui, self)
@@ -80,7 +78,9 @@ class Panel:
         self.reference = ReferenceSection(ui, self)
         self.aif = AifSection(ui, self)
         self.numbers = NumbersSection(ui, self)
+        self.exporting = Exporting(ui, self)
         self.previewing = Previewing(self)
+        self.applying = Applying(self)
         logic.onLog = self.run.log
         self.numbers.show(None)
 
@@ -91,7 +91,7 @@ class Panel:
         self.parameters = parameters
         if parameters is None:
             self.opened = self._openKey = self._segmentation = self._previewKey = self._choices = None
-            self._applied = self._lookedAt = None
+            self._lookedAt = None
             self._segmentEdits.follow([])
             self.fingerprints.forget()
             if not self.run.running:
@@ -158,6 +158,11 @@ class Panel:
         self.curves.updateSoon()
         self._previewWhereChanged()
         self.numbers.refresh()
+
+    @property
+    def seriesKey(self) -> tuple | None:
+        """Of the series and how it is to be understood: another value once either is chosen anew."""
+        return self._openKey
 
     def inputOptions(self) -> dict[str, Any]:
         """How the series is to be understood, as the logic takes it."""
@@ -252,7 +257,7 @@ class Panel:
             self.showResult(result)
         else:
             self.numbers.show(None)
-            self.views.showOthers([mapsOfResult(other) for other in otherResults(self)])
+            self.flipping.offer([mapsOfResult(other) for other in otherResults(self)])
             self.previewing.ask()
         self.refreshApply()
 
@@ -283,87 +288,16 @@ class Panel:
             )
             self.run.showEstimate(seconds, self.model.deviceLabel(device))
 
-    # ---- apply
-
-    def apply(self) -> None:
-        """Compute prediction, reference, difference and numbers for all slices."""
-        self.previewing.cancel()
-        run = self.start(lambda: applyChoice(self), lambda error: self.say(inPanelWords(error), error=True))
-        if run is None:
-            return
-        self._applied, regions = self._appliedKey(), regionsKey(self)
-        self.run.begin(run)
-        run.onFinished = lambda run: self._onApplied(run, regions)
-
-    def _appliedKey(self) -> tuple | None:
-        """Of what Apply is about: another one once the user has chosen something else."""
-        if self.parameters is None or self.opened is None:
-            return None
-        return self._openKey, tuple(doseOptions(self.parameters).items())
-
-    def _onApplied(self, run, regions: str) -> None:
-        if run.state == "done" and run.result.table is not None:
-            run.result.table.SetAttribute(REGIONS, regions)
-        if run.state != "done":
-            self.run.end(run.sentence, error=run.state == "failed")
-            # A preview that waited for its end begins, unless all of it is ending.
-            qt.QTimer.singleShot(0, self.onDoseSettled)
-        elif self._applied is not None and self._applied == self._appliedKey():
-            self.run.end(_("Done in {time}.").format(time=duration(run.seconds)), error=False)
-            self.showResult(run.result)
-        else:
-            name = run.result.cbv.GetName() if run.result.cbv is not None else ""
-            self.run.end(_("Done: {name} is in the scene.").format(name=name), error=False)
-            self.onDoseSettled()
-        self.refreshApply()
+    # ---- results
 
     def showResult(self, result) -> None:
         """Show the maps and numbers of a result, and offer the other ones for flipping."""
         self.previewing.leave()
         self.views.showMaps(mapsOfResult(result))
-        self.views.showOthers([mapsOfResult(other) for other in otherResults(self, result)])
+        self.flipping.offer([mapsOfResult(other) for other in otherResults(self, result)])
         self.numbers.show(result.table)
         self.numbers.refresh()
         self.run.sayPreview("")
-
-    def writeReport(self, path: Path) -> None:
-        """Write the one-page report of what is shown."""
-        result = self._resultOrSay(_("Report"))
-        writeReport(path, result, slicer.app.layoutManager())
-
-    def exportDicom(self, output: Path, source: Path | None) -> None:
-        """Write what is shown as DICOM.
-
-        :param output: a new or an empty folder
-        :param source: folder with the DICOM files of the series, or None
-        """
-        with self.sayingWhatWentWrong():
-            if self.run.running:
-                raise InputError(_("DICOM export"), _("cannot begin while something else runs"), _("wait for its end"))
-            result = self._resultOrSay(_("DICOM export"))
-            if not self.model.hasPackage("highdicom"):
-                if not installForExport():
-                    return
-                self.logic.stop()  # the next worker sees what was installed
-                self.model.lookAtEnvironment()
-            nodes = {"prediction": result.cbv}
-            if result.reference is not None and result.reference.GetAttribute(RESULT):
-                nodes["reference"] = result.reference
-            run = self.start(lambda: self.logic.exportDicom(nodes, output, source, waitForCompletion=False))
-            if run is not None:
-                self.run.begin(run)
-                run.onFinished = lambda run: self.run.end(
-                    " ".join([_("Wrote DICOM to {folder}.").format(folder=output), *(run.result or [])])
-                    if run.state == "done"
-                    else run.sentence,
-                    error=run.state == "failed",
-                )
-
-    def _resultOrSay(self, what: str):
-        result = shownResult(self) or resultWith(self)
-        if result is None:
-            raise InputError(what, _("needs a result for what is chosen now"), _("press Apply first"))
-        return result
 
     # ---- running things
 

@@ -8,7 +8,7 @@ import qt
 import slicer
 
 from StUNetPerfusionLib.choices import aifChoice, doseOptions, modelOptions
-from StUNetPerfusionLib.panel.viewsSection import ShownMaps
+from StUNetPerfusionLib.panel.shownMaps import ShownMaps
 from StUNetPerfusionLib.panelWords import inPanelWords
 from StUNetPerfusionLib.previewMaps import DIFFERENCE, PREDICTION, REFERENCE, UNCERTAINTY, PreviewMaps
 from StUNetPerfusionLib.translation import tr as _

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import html
-
+from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel
 from StUNetPerfusionLib.translation import tr as _
-
-_ERROR_COLOR = "#C0392B"
 
 
 class RunSection:
@@ -20,7 +17,7 @@ class RunSection:
         self._ui = ui
         self._panel = panel
         self._run = None
-        ui.applyButton.clicked.connect(lambda *_: panel.apply())
+        ui.applyButton.clicked.connect(lambda *_: panel.applying.begin())
         ui.cancelButton.clicked.connect(self.onCancel)
         ui.logText.setMaximumBlockCount(2000)
 
@@ -51,15 +48,13 @@ class RunSection:
 
     def say(self, sentence: str, error: bool = False) -> None:
         """One sentence under the buttons, and in the log."""
-        text = html.escape(sentence)
-        self._ui.statusLabel.text = f'<span style="color:{_ERROR_COLOR}">{text}</span>' if error else text
+        self._ui.statusLabel.text = asLabel(sentence, ERROR_COLOR if error else "")
         if sentence:
             self.log(sentence)
 
     def sayPreview(self, sentence: str, error: bool = False) -> None:
         """One sentence beside the preview box."""
-        text = html.escape(sentence)
-        self._ui.previewLabel.text = f'<span style="color:{_ERROR_COLOR}">{text}</span>' if error else text
+        self._ui.previewLabel.text = asLabel(sentence, ERROR_COLOR if error else "")
 
     def log(self, text: str) -> None:
         """One or more lines for the log."""
@@ -95,14 +90,15 @@ class RunSection:
         remaining = self._run.remainingSeconds if self._run is not None else None
         if remaining is not None:
             message = _("{message}, {time} left").format(message=message, time=duration(remaining))
-        self._ui.statusLabel.text = html.escape(message)
+        self._ui.statusLabel.text = asLabel(message)
 
 
 def duration(seconds: float) -> str:
-    """For people: "8 s", "2 min 10 s", "1 h 5 min"."""
+    """For people: "8 s", "2 min 10 s", "3 min", "1 h 5 min"."""
     whole = max(1, round(seconds))
     if whole < 60:
         return _("{s} s").format(s=whole)
     if whole < 3600:
-        return _("{m} min {s} s").format(m=whole // 60, s=whole % 60 // 10 * 10)
+        minutes, rest = whole // 60, whole % 60 // 10 * 10
+        return _("{m} min {s} s").format(m=minutes, s=rest) if rest else _("{m} min").format(m=minutes)
     return _("{h} h {m} min").format(h=whole // 3600, m=whole % 3600 // 60)

@@ -1,9 +1,8 @@
-"""Section "Views": which volumes stand where, in which window, and flipping between two doses."""
+"""Section "Views": which volumes stand where, and in which window."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,9 @@ from StUNetPerfusionLib import colors, layout
 from StUNetPerfusionLib.choices import doseOptions, segmentChoice
 from StUNetPerfusionLib.lowDoseVolume import LowDoseVolume
 from StUNetPerfusionLib.masks import maskOfSegment
+from StUNetPerfusionLib.panel.shownMaps import ShownMaps, inScene
 from StUNetPerfusionLib.parameterNode import ThirdMap
+from StUNetPerfusionLib.results import UNCERTAINTY_IS
 from StUNetPerfusionLib.translation import tr as _
 
 #: The range slider ends at so many times the brightest voxel that the first window shows.
@@ -24,29 +25,6 @@ _ROOM_ABOVE = 2.0
 
 #: A window that begins within this share of its width from 0 begins at 0.
 _ROUNDED_ZERO = 1e-4
-
-
-@dataclass(frozen=True, eq=False)
-class ShownMaps:
-    """Four maps that belong together; None where there is none.
-
-    :param prediction: vtkMRMLScalarVolumeNode, as are the others
-    :param label: what the handle of the prediction's view says, for example "25 %"
-    :param referenceLabel: the same for the reference
-    :param quantity: title of the legend of prediction and reference
-    :param description: tells these maps from others of the same series
-    :param table: vtkMRMLTableNode of their numbers
-    """
-
-    prediction: Any
-    reference: Any = None
-    difference: Any = None
-    uncertainty: Any = None
-    label: str = ""
-    referenceLabel: str = ""
-    quantity: str = "CBV"
-    description: str = ""
-    table: Any = None
 
 
 class ViewsSection:
@@ -65,18 +43,15 @@ class ViewsSection:
         self._lowDose: LowDoseVolume | None = None
         self._observed: list[tuple[Any, int]] = []
         self._window: tuple[float, float] | None = None
-        self._others: list[ShownMaps] = []
-        self._beforeFlip: ShownMaps | None = None
-        self._flipping = False
+        self._seen: list[str | None] = []
         # Whether the user wants our layout, and whether the views wait to be shown for the first time.
         self._wanted = True
         self._unplaced = False
         ui.layoutButton.connect("toggled(bool)", self._onLayoutToggled)
         ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindowMoved)
         ui.alignButton.clicked.connect(lambda *_: self.align())
-        ui.flipButton.connect("toggled(bool)", self._onFlipped)
-        ui.flipComboBox.connect("activated(int)", lambda index: self._onFlipped(ui.flipButton.checked))
         views.onChange(self._onLayoutChanged)
+        ui.windowRangeWidget.enabled = False
 
     # ---- the series
 
@@ -121,7 +96,7 @@ class ViewsSection:
         if self._views.sliceNode(layout.SERIES_VIEW) is None:
             return
         self._views.setVolume(layout.SERIES_VIEW, self._lowDose.node)
-        self._observeSlices()
+        self._observeViews()
         if turn:
             self._placeViews()
         self.paintSeries()
@@ -189,14 +164,18 @@ class ViewsSection:
     # ---- the maps
 
     def showMaps(self, maps: ShownMaps) -> None:
+        """Show maps: there is nothing to flip back to."""
+        self._panel.flipping.forget()
+        self.putMaps(maps)
+
+    def putMaps(self, maps: ShownMaps) -> None:
         """Put maps into the views below, with one window for prediction and reference."""
-        if not self._flipping:
-            self._forgetFlip()
         self._shown = maps
         self._stopObserving()
-        pair = [node for node in (maps.prediction, maps.reference) if _inScene(node)]
+        pair = maps.pair
         if not pair:
             return
+        self._ui.windowRangeWidget.enabled = True
         if self._window is None:
             self._window = self._firstWindow(pair)
         for node in pair:
@@ -218,8 +197,9 @@ class ViewsSection:
     def _clearMaps(self) -> None:
         """Take the maps of the series before out of the views."""
         self._stopObserving()
-        self._shown = self._beforeFlip = None
-        self.showOthers([])
+        self._shown = None
+        self._panel.flipping.clear()
+        self._ui.windowRangeWidget.enabled = False
         for name in layout.MAP_VIEWS:
             self._views.setVolume(name, None)
 
@@ -237,8 +217,8 @@ class ViewsSection:
         self._stopObserving()
         if self._lowDose is not None:
             self._lowDose.remove()
-        self._shown = self._lowDose = self._window = self._beforeFlip = None
-        self.showOthers([])
+        self._shown = self._lowDose = self._window = None
+        self._panel.flipping.clear()
 
     def refresh(self) -> None:
         """Show what the parameters hold."""
@@ -247,13 +227,13 @@ class ViewsSection:
 
     def _showThird(self) -> None:
         maps, parameters = self._shown, self._panel.parameters
-        if maps is None or parameters is None or not _alive(maps):
+        if maps is None or parameters is None or not maps.alive:
             return
         if parameters.thirdMap == ThirdMap.DIFFERENCE:
             node, label, title = maps.difference, _("Diff"), _("Difference")
         else:
             node, label, title = maps.uncertainty, _("±"), _("Uncertainty")
-        if not _inScene(node):
+        if not inScene(node):
             node = None
         if node is not None and parameters.thirdMap == ThirdMap.DIFFERENCE:
             colors.showDifference(node, (self._window[1] - self._window[0]) / 2)
@@ -261,6 +241,8 @@ class ViewsSection:
             # An uncertainty of a fifth of the window is a large one.
             colors.showMap(node, *_windowAndLevel((0, self._window[1] / 5)), colors.colorNode(slicer.mrmlScene))
         self._views.setVolume(layout.THIRD_VIEW, node, label)
+        told = node.GetAttribute(UNCERTAINTY_IS) if node is not None else None
+        self._ui.thirdMapComboBox.toolTip = told or _("What stands beside prediction and reference")
         if node is not None:
             colors.addLegend(node, title)
             _saveLooksWith(node)
@@ -293,14 +275,13 @@ class ViewsSection:
         if (
             self._window is None
             or self._shown is None
-            or not _alive(self._shown)
+            or not self._shown.alive
             or np.allclose(window, self._window, rtol=1e-6, atol=0)
         ):
             return
         self._window = window
-        for node in (self._shown.prediction, self._shown.reference):
-            if _inScene(node):
-                node.GetDisplayNode().SetWindowLevel(*_windowAndLevel(window))
+        for node in self._shown.pair:
+            node.GetDisplayNode().SetWindowLevel(*_windowAndLevel(window))
         self._showThird()
         widget = self._ui.windowRangeWidget
         wasBlocked = widget.blockSignals(True)
@@ -311,45 +292,6 @@ class ViewsSection:
         for displayNode, tag in self._observed:
             displayNode.RemoveObserver(tag)
         self._observed = []
-
-    # ---- flipping
-
-    def showOthers(self, others: list[ShownMaps]) -> None:
-        """Offer other results for the same series."""
-        box = self._ui.flipComboBox
-        self._others = others
-        box.clear()
-        for maps in others:
-            box.addItem(maps.description or maps.label)
-        self._ui.flipButton.enabled = bool(others)
-        if not others and self._ui.flipButton.checked:
-            self._ui.flipButton.checked = False
-
-    def _onFlipped(self, flipped: bool) -> None:
-        index = self._ui.flipComboBox.currentIndex
-        if flipped and 0 <= index < len(self._others) and _alive(self._others[index]):
-            self._beforeFlip = self._beforeFlip or self._shown
-            self._flipTo(self._others[index])
-        elif not flipped and self._beforeFlip is not None:
-            before, self._beforeFlip = self._beforeFlip, None
-            if _alive(before):
-                self._flipTo(before)
-
-    def _flipTo(self, maps: ShownMaps) -> None:
-        """Show other maps, and the numbers that are theirs."""
-        self._flipping = True
-        try:
-            self.showMaps(maps)
-            self._panel.numbers.show(maps.table)
-        finally:
-            self._flipping = False
-
-    def _forgetFlip(self) -> None:
-        """Other maps take the place of those that were flipped to."""
-        self._beforeFlip = None
-        wasBlocked = self._ui.flipButton.blockSignals(True)
-        self._ui.flipButton.checked = False
-        self._ui.flipButton.blockSignals(wasBlocked)
 
     # ---- the layout
 
@@ -373,12 +315,22 @@ class ViewsSection:
             if self._views.volumeId(name) == node.GetID():
                 self._views.setVolume(name, None)
 
-    def _observeSlices(self) -> None:
-        """Let the panel know whenever another slice is shown."""
-        sliceNode, observer = self._views.sliceNode(layout.SERIES_VIEW), self._panel.observer
-        event, callback = vtk.vtkCommand.ModifiedEvent, self._panel.onSliceMoved
-        if not observer.hasObserver(sliceNode, event, callback):
-            observer.addObserver(sliceNode, event, callback)
+    def _observeViews(self) -> None:
+        """Let the panel know whenever another slice is shown, or another volume."""
+        observer, event = self._panel.observer, vtk.vtkCommand.ModifiedEvent
+        followed = [(self._views.sliceNode(layout.SERIES_VIEW), self._panel.onSliceMoved)]
+        followed += [(node, self._onVolumePut) for node in self._views.compositeNodes()]
+        for node, callback in followed:
+            if not observer.hasObserver(node, event, callback):
+                observer.addObserver(node, event, callback)
+
+    def _onVolumePut(self, compositeNode, event) -> None:
+        """The Segment Editor, for one, puts the volume that is drawn on into all views: it is no map of ours."""
+        self._views.labelStrangers()
+        seen = [self._views.volumeId(name) for name in layout.SLICE_VIEWS]
+        if seen != self._seen:
+            self._seen = seen
+            colors.refreshLegends(slicer.mrmlScene)
 
     def showChart(self, chartNode) -> None:
         """Put time curves into the layout."""
@@ -388,11 +340,7 @@ class ViewsSection:
         """Put our volumes into our views again: the Segment Editor, for one, has put its own there."""
         self.labelSeries()
         if self._shown is not None:
-            self._flipping = True  # which stays as it is
-            try:
-                self.showMaps(self._shown)
-            finally:
-                self._flipping = False
+            self.putMaps(self._shown)
 
     def _onLayoutToggled(self, checked: bool) -> None:
         self._wanted = checked
@@ -426,12 +374,3 @@ def _saveLooksWith(node) -> None:
     """The looks of a volume that is not saved would be left over in the scene."""
     for n in range(node.GetNumberOfDisplayNodes()):
         node.GetNthDisplayNode(n).SetSaveWithScene(node.GetSaveWithScene())
-
-
-def _alive(maps: ShownMaps) -> bool:
-    return _inScene(maps.prediction)
-
-
-def _inScene(node) -> bool:
-    """Whether there is a node that the user has not removed."""
-    return node is not None and bool(slicer.mrmlScene.IsNodePresent(node))
