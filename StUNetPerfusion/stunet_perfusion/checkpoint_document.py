@@ -63,6 +63,9 @@ class CheckpointInfo:
     :param scores: what it reached, on what
     :param licence: under which the weights may be used
     :param target: what the network says, one of `TARGETS`; files that do not tell are older than the choice
+    :param learned_error: what the error that the network expects is multiplied by
+    :param noise_error: the share of the closed form's noise that the map still has, beside that error; both as fitted
+        to phantoms after training
     """
 
     network: str
@@ -73,6 +76,8 @@ class CheckpointInfo:
     scores: dict[str, Any] = field(default_factory=dict)
     licence: str = "MIT"
     target: str = Z_SCORE
+    learned_error: float = 1.0
+    noise_error: float = 0.0
 
 
 def read_info(path: str | Path) -> CheckpointInfo:

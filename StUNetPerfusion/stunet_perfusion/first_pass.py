@@ -27,6 +27,9 @@ TRIMMED = (5.0, 95.0)
 #: A voxel whose baseline is darker than this share of the brain's median is air: noise over noise, and no curve.
 AIR = 0.1
 
+#: The largest -ln(S/S0) that a voxel of tissue has.
+DEEPEST_DROP = 1.5
+
 #: Voxels that the brain's mean at another dose is found in.
 _SAMPLED_VOXELS = 10_000
 
@@ -39,12 +42,14 @@ class FirstPass:
     :param stop: the frame after the last of the first pass
     :param brain_area: mean over the brain of sum_t -ln(S/S0) over the first pass, without unit
     :param air: baseline signal below which a voxel is air
+    :param noise: standard deviation over the baseline frames of a voxel's signal, the median over the brain
     """
 
     baseline_frames: int
     stop: int
     brain_area: float
     air: float
+    noise: float = 0.0
 
 
 def find_first_pass(prepared: PreparedSeries) -> FirstPass:
@@ -53,11 +58,12 @@ def find_first_pass(prepared: PreparedSeries) -> FirstPass:
     :raises InputError: curves of the brain that sum up to nothing
     """
     signal, brain, bolus = prepared.series.signal, prepared.brain, prepared.bolus
-    areas, baselines = [], []
+    areas, baselines, noises = [], [], []
     for z in np.flatnonzero(brain.any(axis=(1, 2))):
         curves = signal[:, z][:, brain[z]]
         areas.append(_areas(curves, bolus))
         baselines.append(baseline_signal(curves, bolus.arrival))
+        noises.append(_noise(curves, bolus))
     area = trimmed_mean(np.concatenate(areas))
     if not area > 0:
         raise InputError(
@@ -66,7 +72,8 @@ def find_first_pass(prepared: PreparedSeries) -> FirstPass:
             "check the brain mask and the bolus with 'stunet-perfusion info'",
         )
     air = AIR * float(np.median(np.concatenate(baselines)))
-    return FirstPass(bolus.arrival, end_of_first_pass(bolus, len(signal)), area, air)
+    noise = float(np.median(np.concatenate(noises)))
+    return FirstPass(bolus.arrival, end_of_first_pass(bolus, len(signal)), area, air, noise)
 
 
 def sample_brain(prepared: PreparedSeries) -> np.ndarray:
@@ -94,7 +101,9 @@ def first_pass_at_dose(
     ratio = trimmed_mean(_areas(lowered, bolus)) / trimmed_mean(_areas(sample, bolus))
     if not (np.isfinite(ratio) and ratio > 0):
         raise InputError("dose", f"at {dose:g} the brain takes up no contrast", "choose a higher dose")
-    return replace(found, brain_area=found.brain_area * ratio)
+    before, after = (float(np.median(_noise(each, bolus))) for each in (sample, lowered))
+    noise = found.noise * after / before if before > 0 else 0.0
+    return replace(found, brain_area=found.brain_area * ratio, noise=noise)
 
 
 def log_ratio(signal: np.ndarray, window: np.ndarray, found: FirstPass) -> np.ndarray:
@@ -119,6 +128,26 @@ def relative_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
     return log_ratio(signal, np.arange(found.stop), found).sum(axis=0)
 
 
+def noise_of_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
+    """The standard deviation that the noise of the signal gives `relative_blood_volume`.
+
+    Noise of standard deviation s in a signal S is s/S in its logarithm. It is independent from frame to frame, but for
+    that of S0, which is the same in all frames of the first pass.
+
+    :param signal: (T, Y, X) of the prepared series, every frame of it
+    :returns: (Y, X) float32, multiples of the brain's mean; 0 in air
+    """
+    baseline = baseline_signal(signal, found.baseline_frames)
+    passage = np.arange(found.baseline_frames, found.stop)
+    curves = concentration(signal[passage], baseline, None)
+    # Where noise itself is taken for a deep drop, it would be counted as if the signal were gone.
+    np.clip(np.nan_to_num(curves, copy=False), 0, DEEPEST_DROP, out=curves)
+    frames = np.exp(2 * curves).sum(axis=0) + len(passage) ** 2 / found.baseline_frames
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deviation = found.noise / baseline * np.sqrt(frames) / found.brain_area
+    return np.where(baseline > found.air, np.nan_to_num(deviation), 0).astype(np.float32)
+
+
 def verbena_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
     """Verbena's closed form up to a factor: over all frames, S0 being the first of them.
 
@@ -140,6 +169,11 @@ def trimmed_mean(values: np.ndarray) -> float:
         return 0.0
     low, high = np.percentile(finite, TRIMMED)
     return float(finite[(finite >= low) & (finite <= high)].mean())
+
+
+def _noise(curves: np.ndarray, bolus: Bolus) -> np.ndarray:
+    """(n,) standard deviation of (T, n) signals before the bolus."""
+    return curves[: bolus.arrival].std(axis=0, ddof=1, dtype=np.float64)
 
 
 def _areas(curves: np.ndarray, bolus: Bolus) -> np.ndarray:

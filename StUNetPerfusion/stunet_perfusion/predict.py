@@ -28,6 +28,7 @@ from stunet_perfusion.standardize import (
     cbv_scale,
     closed_form_scale,
     closed_form_slice,
+    noise_slice,
     out_of_box,
     plan_standardization,
     recover_scale,
@@ -122,6 +123,19 @@ def add_closed_form(
     return replace(average, mean=average.mean + closed_form_slice(plan, signal))
 
 
+def with_noise(average: StripAverage, info: CheckpointInfo, plan: Standardization, signal: np.ndarray) -> StripAverage:
+    """The expected error as it was found on phantoms: a network learns where maps are hard, and hardly how noisy this
+    series is, which the series itself tells.
+
+    :param average: what the network said of a slice, in the box
+    :param signal: (T, Y, X) of the slice
+    """
+    if average.error is None or plan.first_pass is None:
+        return average
+    noise = noise_slice(plan, signal)
+    return replace(average, error=np.hypot(info.learned_error * average.error, info.noise_error * noise))
+
+
 def empty_average(shape: tuple[int, int, int], network: CbvNetwork) -> StripAverage:
     """A volume to be filled by `put_slice`: 0 everywhere.
 
@@ -178,6 +192,7 @@ def predict_standardized(
                 network, frames, info.strip, stride, batch=batch, device=device, check_cancelled=check_cancelled
             )
         average = add_closed_form(average, info, plan, prepared.series.signal[:, z])
+        average = with_noise(average, info, plan, prepared.series.signal[:, z])
         put_slice(volume, z, average, plan.box)
     progress(1.0, "Predicted")
     return volume

@@ -23,7 +23,15 @@ from stunet_perfusion.errors import InputError
 from stunet_perfusion.first_pass import first_pass_at_dose
 from stunet_perfusion.network_quantities import Z_SCORE
 from stunet_perfusion.networks import CbvNetwork
-from stunet_perfusion.predict import CbvMap, add_closed_form, empty_average, map_at_scale, put_slice, to_blood_volume
+from stunet_perfusion.predict import (
+    CbvMap,
+    add_closed_form,
+    empty_average,
+    map_at_scale,
+    put_slice,
+    to_blood_volume,
+    with_noise,
+)
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.progress import CheckCancelled, never_cancelled
 from stunet_perfusion.reference import first_pass_cbv
@@ -151,6 +159,7 @@ def preview_slices(
             with naming_exhausted_memory(device, batch):
                 average = next(rounds)
             average = add_closed_form(average, info, plan, lowered.series.signal[:, place])
+            average = with_noise(average, info, plan, lowered.series.signal[:, place])
             put_slice(volume, place, average, plan.box)
         yield PreviewRound(stage, _blood_volume(lowered, volume, closed_form, said), closed_form)
 

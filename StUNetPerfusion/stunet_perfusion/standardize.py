@@ -20,6 +20,7 @@ from stunet_perfusion.first_pass import (
     FirstPass,
     find_first_pass,
     log_ratio,
+    noise_of_blood_volume,
     relative_blood_volume,
     trimmed_mean,
     verbena_blood_volume,
@@ -236,6 +237,17 @@ def closed_form_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
     box, signal = _cropped(plan.box, signal)
     values = (relative_blood_volume(signal, plan.first_pass) - 1) / np.float32(CLOSED_FORM_UNIT)
     return into_box(box, np.clip(values, -CLOSED_FORM_CLIP, CLOSED_FORM_CLIP, out=values))
+
+
+def noise_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
+    """The standard deviation of the closed form's noise, for one slice.
+
+    :param plan: with a first pass
+    :param signal: (T, Y, X) of the prepared series, every frame of it
+    :returns: (256, 256) float32, in halves of the brain's mean
+    """
+    box, signal = _cropped(plan.box, signal)
+    return into_box(box, noise_of_blood_volume(signal, plan.first_pass) / np.float32(CLOSED_FORM_UNIT))
 
 
 def _cropped(box: SquareBox, images: np.ndarray) -> tuple[SquareBox, np.ndarray]:

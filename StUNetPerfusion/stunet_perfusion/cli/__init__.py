@@ -26,6 +26,7 @@ VERBS = {
     "phantom": "Make a digital perfusion phantom with known truth from an anatomy.",
     "qin": "Turn a download of TCIA QIN-BRAIN-DSC-MRI into cases to train and evaluate with.",
     "train": "Train a network on phantoms or on scanned cases.",
+    "calibrate": "Fit how large a network's error is to phantoms, for its uncertainty map.",
     "evaluate": "Score maps and simulated doses: tables, figures, and a report.",
     "checkpoint": "Say what a checkpoint is: network, parameters, input, training, scores.",
     "benchmark": "Measure speed on this machine.",

@@ -33,6 +33,7 @@ _DRAWN_FROM = {
 #: Streams of seeds that neither training (below 10^6 epochs) nor validation (10^6) reaches.
 EVALUATION_STREAM = 2 * 10**6
 RIDGE_STREAM = 3 * 10**6
+CALIBRATION_STREAM = 4 * 10**6
 
 #: A tumor of fewer milliliters, or white matter of fewer voxels, gives no ratio worth having.
 SMALLEST_TUMOR = 1.0

@@ -1,0 +1,110 @@
+"""How large the error of a network's map is, fitted to phantoms whose truth is known.
+
+A network that is taught its error learns where maps are hard: at vessels, edges, tumors. How noisy a series is, it
+hardly learns; but the series tells, by the fluctuation of the signal before the bolus. The standard deviation is taken
+for the root of the sum of squares of both, each times a factor. The factors are those with which the interval of 95 %
+holds the truth in 95 % of the voxels, at every dose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import norm
+
+from stunet_perfusion.checkpoint import Checkpoint
+from stunet_perfusion.errors import InputError
+from stunet_perfusion.phantom import DOSES, Phantom
+from stunet_perfusion.predict import plan_for, predict_standardized
+from stunet_perfusion.preparation import PreparedSeries, prepare
+from stunet_perfusion.progress import Progress, no_progress
+from stunet_perfusion.standardize import closed_form_scale, noise_slice, out_of_box
+
+#: The share of voxels whose truth is to lie within the interval, and its half width in standard deviations.
+LEVEL = 0.95
+_WIDTH = float(norm.ppf((1 + LEVEL) / 2))
+
+#: Factors that are tried.
+_LEARNED = np.arange(0.0, 2.01, 0.05)
+_NOISE = np.arange(0.0, 1.51, 0.02)
+
+#: Voxels taken of each phantom and dose.
+_VOXELS = 3000
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorSample:
+    """Voxels, all (n,), in the network's unit.
+
+    :param error: what the map is off the truth
+    :param learned: the standard deviation that the network expects
+    :param noise: the standard deviation of the closed form's noise
+    """
+
+    error: np.ndarray
+    learned: np.ndarray
+    noise: np.ndarray
+
+    def coverage(self, learned: float, noise: float) -> float:
+        """The share of voxels whose truth is within the interval, given both factors."""
+        deviation = np.hypot(learned * self.learned, noise * self.noise)
+        return float((np.abs(self.error) < _WIDTH * deviation).mean())
+
+
+def fit_error(samples: Mapping[float, ErrorSample]) -> tuple[float, float]:
+    """The two factors whose coverage is nearest to 95 % over all doses, by least squares on a grid.
+
+    :param samples: by dose
+    :returns: of the learned error, and of the noise
+    """
+
+    def distance(learned: float, noise: float) -> float:
+        return sum((sample.coverage(learned, noise) - LEVEL) ** 2 for sample in samples.values())
+
+    learned, noise = min(((a, b) for a in _LEARNED for b in _NOISE), key=lambda factors: distance(*factors))
+    return round(float(learned), 2), round(float(noise), 2)
+
+
+def sample_errors(
+    checkpoint: Checkpoint, phantoms: Iterable[Phantom], stride: int = 8, progress: Progress = no_progress
+) -> dict[float, ErrorSample]:
+    """Predict phantoms at every dose, and take voxels of their brains.
+
+    :param phantoms: one after the other
+    :param stride: rows from strip to strip
+    :raises InputError: a network that does not say its error
+    """
+    if not checkpoint.info.arguments.get("error"):
+        raise InputError(checkpoint.name, "does not say its error", "train a network with error = true")
+    raw = replace(checkpoint, info=replace(checkpoint.info, learned_error=1.0, noise_error=0.0))
+    generator = np.random.default_rng(0)
+    found: dict[float, list[ErrorSample]] = {dose: [] for dose in DOSES}
+    for number, phantom in enumerate(phantoms):
+        for dose in DOSES:
+            progress(0.0, f"Phantom {number + 1} at {dose:g} of the dose")
+            prepared = prepare(phantom.series(dose), mask=phantom.mask)
+            found[dose].append(_sample(raw, phantom, prepared, stride, generator))
+    return {
+        dose: ErrorSample(
+            *(np.concatenate([getattr(each, name) for each in samples]) for name in ("error", "learned", "noise"))
+        )
+        for dose, samples in found.items()
+    }
+
+
+def _sample(
+    checkpoint: Checkpoint, phantom: Phantom, prepared: PreparedSeries, stride: int, generator: np.random.Generator
+) -> ErrorSample:
+    predicted = predict_standardized(prepared, checkpoint, stride=stride)
+    plan = plan_for(prepared, checkpoint.info)
+    shape = prepared.brain.shape[1:]
+    noise = [
+        out_of_box(plan.box, noise_slice(plan, prepared.series.signal[:, z]), shape) for z in range(len(prepared.brain))
+    ]
+    own = closed_form_scale(phantom.cbv, prepared.brain)
+    error = predicted.mean - (phantom.cbv - own.mean) / own.sd
+    voxels = np.flatnonzero(prepared.brain)
+    chosen = generator.choice(voxels, min(_VOXELS, len(voxels)), replace=False)
+    return ErrorSample(*(values.ravel()[chosen] for values in (error, predicted.error, np.stack(noise))))

@@ -1,0 +1,119 @@
+"""How large a network's error is: two factors that are known before they are fitted."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from torch import nn
+
+from science.synthetic import head_of, make_series
+from stunet_perfusion import checkpoint
+from stunet_perfusion.bolus import Bolus
+from stunet_perfusion.checkpoint import CheckpointInfo, NetworkInput
+from stunet_perfusion.cli import main
+from stunet_perfusion.first_pass import find_first_pass, first_pass_at_dose, noise_of_blood_volume, sample_brain
+from stunet_perfusion.first_pass import relative_blood_volume as blood_volume
+from stunet_perfusion.network_quantities import BLOOD_VOLUME, CURVES_AND_MAPS
+from stunet_perfusion.networks import build_network
+from stunet_perfusion.predict import plan_for, with_noise
+from stunet_perfusion.preparation import PreparedSeries
+from stunet_perfusion.standardize import noise_slice
+from stunet_perfusion.strips import StripAverage, StripRule
+from stunet_perfusion.training.calibration import ErrorSample, fit_error
+
+SHAPE = (3, 40, 36)
+HEAD = head_of(SHAPE)
+ARGUMENTS = {"widths": [2, 2, 2, 2], "error": True, "maps": 2}
+INFO = CheckpointInfo(
+    "stunet",
+    ARGUMENTS,
+    NetworkInput(size=64, quantity=CURVES_AND_MAPS),
+    StripRule(16, "context"),
+    target=BLOOD_VOLUME,
+    learned_error=0.5,
+    noise_error=0.25,
+)
+
+
+def prepared_with(noise, peak=40.0, seed=3):
+    series = make_series(frames=60, shape=SHAPE, noise=noise, peak=peak, seed=seed)
+    return PreparedSeries(series, HEAD, Bolus(11, 14), 0)
+
+
+@pytest.mark.parametrize("dose", [1.0, 0.25])
+@pytest.mark.parametrize("noise", [1.0, 3.0])
+def test_the_noise_of_the_closed_form_is_what_differs_from_scan_to_scan(dose, noise):
+    """Two scans of the same head differ by noise alone: over voxels by the square root of two times its deviation."""
+    one, other = (prepared_with(noise, 40.0 * dose, seed) for seed in (1, 2))
+    maps = [
+        np.stack([blood_volume(plane, find_first_pass(each)) for plane in np.moveaxis(each.series.signal, 1, 0)])
+        for each in (one, other)
+    ]
+    found = find_first_pass(one)
+    said = np.stack([noise_of_blood_volume(plane, found) for plane in np.moveaxis(one.series.signal, 1, 0)])
+    inner = ndimage.binary_erosion(HEAD, np.ones((1, 3, 3)))
+    seen = ((maps[0] - maps[1]) / said)[inner] / np.sqrt(2)
+    # A median of deviations over eleven frames is a few percent below the deviation itself.
+    assert 1.0 < 1.4826 * np.median(np.abs(seen)) < 1.15
+
+
+def test_the_noise_at_a_lower_dose_is_found_in_a_sample():
+    """Noise-matched: the signal's noise stays, and the bolus is a quarter."""
+    prepared = prepared_with(2.0)
+    full = find_first_pass(prepared)
+    low = first_pass_at_dose(sample_brain(prepared), prepared.bolus, full, 0.25, "noise-matched", 0)
+    assert full.noise == pytest.approx(2.0, rel=0.1)
+    assert low.noise == pytest.approx(2.0, rel=0.1)
+
+
+def test_the_expected_error_and_the_noise_add_up_as_squares():
+    prepared = prepared_with(2.0)
+    plan = plan_for(prepared, INFO)
+    signal = prepared.series.signal[:, 1]
+    zero = np.zeros((64, 64), np.float32)
+    average = with_noise(StripAverage(zero, zero, zero + 0.4), INFO, plan, signal)
+    noise = noise_slice(plan, signal)
+    np.testing.assert_allclose(average.error**2, 0.2**2 + (0.25 * noise) ** 2, rtol=1e-5)
+    assert noise.max() > 0.01
+    silent = StripAverage(zero, zero)
+    assert with_noise(silent, INFO, plan, signal) is silent
+
+
+def test_the_factors_that_made_the_errors_are_found_again():
+    generator = np.random.default_rng(0)
+    samples = {}
+    for dose in (1.0, 0.5, 0.25):
+        learned, noise = generator.uniform(0.1, 0.3, 40_000), generator.uniform(0.05, 0.15, 40_000) / dose
+        error = np.hypot(0.6 * learned, 0.8 * noise) * generator.standard_normal(40_000)
+        samples[dose] = ErrorSample(error, learned, noise)
+    learned, noise = fit_error(samples)
+    assert learned == pytest.approx(0.6, abs=0.15)
+    assert noise == pytest.approx(0.8, abs=0.06)
+    assert all(sample.coverage(learned, noise) == pytest.approx(0.95, abs=0.005) for sample in samples.values())
+
+
+def test_a_checkpoint_is_calibrated_on_phantoms(tmp_path, capsys):
+    """One whose map is flat: its errors are the blood volume itself, and the interval is as wide as they are."""
+    network = build_network("stunet", ARGUMENTS)
+    for parameter in (network.head.weight, network.head.bias):
+        nn.init.zeros_(parameter)
+    nn.init.constant_(network.head.bias[1], float(np.log(0.8)))
+    checkpoint.save(tmp_path / "raw.safetensors", network, replace(INFO, learned_error=1.0, noise_error=0.0))
+    options = ["--anatomy", "mni", "--phantoms", "2", "--slice-step", "11"]
+    files = [str(tmp_path / "raw.safetensors"), "-o", str(tmp_path / "b.safetensors")]
+    assert main(["calibrate", *files, *options, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert all(share == pytest.approx(0.95, abs=0.02) for share in told["coverage"].values())
+    after = checkpoint.load(tmp_path / "b.safetensors")
+    assert (after.info.learned_error, after.info.noise_error) == (told["learned_error"], told["noise_error"])
+    assert after.info.training["calibrated_on"] == "2 phantoms of 1 heads"
+
+
+def test_a_network_that_does_not_say_its_error_is_refused(tmp_path, capsys):
+    info = replace(INFO, arguments={"widths": [2, 2, 2, 2], "maps": 2})
+    checkpoint.save(tmp_path / "a.safetensors", build_network("stunet", info.arguments), info)
+    words = ["calibrate", str(tmp_path / "a.safetensors"), "--anatomy", "mni", "--phantoms", "2"]
+    assert main([*words, "-o", str(tmp_path / "b.safetensors")]) == 2
+    assert "does not say its error" in capsys.readouterr().err
