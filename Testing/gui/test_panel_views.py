@@ -182,7 +182,7 @@ def test_the_report_says_in_words_how_a_result_was_made(scene):
     assert dict(facts.factsInWords(nodes[0], nodes[2]))["Reference"] == "the volume of the user"
 
 
-def test_a_label_shows_what_a_sentence_says():
+def test_a_label_shows_what_a_sentence_says(panel):
     """HTML only where there is some: a label shows escaped quotes as they are unless it finds a tag."""
     labels = importlib.import_module("StUNetPerfusionLib.panel.labels")
     assert labels.asLabel("FSL's verbena computes") == "FSL's verbena computes"

@@ -54,6 +54,9 @@ class Widget:
     def connect(self, signature: str, slot) -> None:
         self._signals[signature.split("(")[0]].connect(slot)
 
+    def parent(self) -> None:
+        return None
+
     def blockSignals(self, blocked: bool) -> bool:
         was, self._blocked = self._blocked, blocked
         return was
@@ -232,6 +235,7 @@ class QPlainTextEdit(Widget):
 class Container(Widget):
     """Whatever holds other widgets."""
 
+    signals = ("contentsCollapsed",)
     properties = {
         "text": "",
         "title": "",

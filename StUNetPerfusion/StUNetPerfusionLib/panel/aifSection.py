@@ -9,7 +9,7 @@ from StUNetPerfusionLib.choices import aifChoice, segmentChoice
 from StUNetPerfusionLib.computations import ArterialCurve
 from StUNetPerfusionLib.masks import voxelsOfPoints
 from StUNetPerfusionLib.panel.following import POINT_EVENTS, Following
-from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel
+from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel, say
 from StUNetPerfusionLib.panelWords import inPanelWords
 from StUNetPerfusionLib.parameterNode import AifSource
 from StUNetPerfusionLib.translation import tr as _
@@ -142,9 +142,9 @@ class AifSection:
         self._panel.curves.updateVoxel()
 
     def _sayError(self, error: StUNetPerfusionError | str) -> None:
-        self._ui.aifNoteLabel.text = asLabel(inPanelWords(error), ERROR_COLOR)
+        say(self._ui.aifNoteLabel, asLabel(inPanelWords(error), ERROR_COLOR))
         self._ui.aifNoteLabel.visible = True
 
     def _say(self, text: str) -> None:
-        self._ui.aifNoteLabel.text = asLabel(text)
+        say(self._ui.aifNoteLabel, asLabel(text))
         self._ui.aifNoteLabel.visible = bool(text)

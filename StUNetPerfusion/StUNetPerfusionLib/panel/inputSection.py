@@ -16,7 +16,7 @@ from StUNetPerfusionLib.masks import maskOfSegment
 from StUNetPerfusionLib.nodeFrames import isPerfusionInput
 from StUNetPerfusionLib.openSeries import openSeries
 from StUNetPerfusionLib.panel.following import MODIFIED_EVENTS, Following
-from StUNetPerfusionLib.panel.labels import ERROR_COLOR, WARNING_COLOR, asLabel, asLines
+from StUNetPerfusionLib.panel.labels import ERROR_COLOR, WARNING_COLOR, asLabel, asLines, say
 from StUNetPerfusionLib.panelWords import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
@@ -73,22 +73,25 @@ class InputSection:
         except StUNetPerfusionError as error:
             self.showError(error)
             return
-        self._ui.understoodLabel.text = asLabel(describeSeries(facts) + ". " + _("Looking for the bolus…"))
+        say(self._ui.understoodLabel, asLabel(describeSeries(facts) + ". " + _("Looking for the bolus…")))
 
     def showNothing(self) -> None:
         """Say what to do first."""
-        self._ui.understoodLabel.text = _("Choose a series, open a file, or try the sample.")
+        say(self._ui.understoodLabel, _("Choose a series, open a file, or try the sample."))
 
     def showUnderstood(self, opened) -> None:
         """Say what was understood, and what is odd."""
         warnings = (*describeWarnings(opened.facts, opened), *self._outsideOfTheBrain(opened))
-        self._ui.understoodLabel.text = asLines(
-            asLabel(describeSeries(opened.facts, opened)), *(asLabel(text, WARNING_COLOR) for text in warnings)
+        say(
+            self._ui.understoodLabel,
+            asLines(
+                asLabel(describeSeries(opened.facts, opened)), *(asLabel(text, WARNING_COLOR) for text in warnings)
+            ),
         )
 
     def showError(self, error: Exception | str) -> None:
         """Say why the series cannot be used."""
-        self._ui.understoodLabel.text = asLabel(inPanelWords(error), ERROR_COLOR)
+        say(self._ui.understoodLabel, asLabel(inPanelWords(error), ERROR_COLOR))
 
     def onOpenFile(self) -> None:
         """Ask for a file and open it as a sequence."""
@@ -113,7 +116,7 @@ class InputSection:
 
     def onSample(self) -> None:
         """Make the sample and choose it, with its regions."""
-        self._ui.understoodLabel.text = _("Making the sample: a digital head with a tumor…")
+        say(self._ui.understoodLabel, _("Making the sample: a digital head with a tumor…"))
         run = self._panel.start(lambda: self._panel.logic.addSample(waitForCompletion=False))
         if run is not None:
             run.onFinished = self._onSampleMade

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 
+from StUNetPerfusionLib.panel.room import makeRoom
+
 ERROR_COLOR = "#C0392B"
 WARNING_COLOR = "#B36B00"
 
@@ -24,3 +26,14 @@ def asLabel(text: str, color: str = "") -> str:
 def asLines(*labels: str) -> str:
     """Several of these, one below the other."""
     return "<br>".join(labels)
+
+
+def say(label, text: str) -> None:
+    """Show a text, and all of it.
+
+    :param label: QLabel
+    :param text: as `asLabel` makes it
+    """
+    if label.text != text:
+        label.text = text
+        makeRoom(label)

@@ -11,7 +11,7 @@ from stunet_perfusion.checkpoint_document import describe
 from stunet_perfusion.errors import StUNetPerfusionError
 from stunet_perfusion.resources import RESOURCES
 from StUNetPerfusionLib.installing import installWithConsent
-from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel, asLines
+from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel, asLines, say
 from StUNetPerfusionLib.panelWords import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
@@ -38,7 +38,7 @@ class ModelSection:
         ui.browseCheckpointButton.clicked.connect(self.onBrowse)
         ui.deviceComboBox.connect("activated(int)", self._onDeviceChosen)
         ui.installButton.clicked.connect(self.onInstall)
-        self._ui.environmentLabel.text = _("Looking at this computer…")
+        say(self._ui.environmentLabel, _("Looking at this computer…"))
 
     @property
     def ready(self) -> bool:
@@ -105,24 +105,27 @@ class ModelSection:
         with self._panel.sayingWhatWentWrong():
             if installWithConsent(self._unusable(), self._panel.say):
                 self._panel.logic.stop()  # the next worker sees what was installed
-                self._ui.environmentLabel.text = _("Installed. Checking whether it runs…")
+                say(self._ui.environmentLabel, _("Installed. Checking whether it runs…"))
                 self.lookAtEnvironment()
 
     def _onEnvironment(self, run) -> None:
         self._looking = False
         if run.result is None:
-            self._ui.environmentLabel.text = asLabel(run.sentence)
+            say(self._ui.environmentLabel, asLabel(run.sentence))
             return
         self._environment = run.result
         missing = run.result["missing"]
         if missing:
             names = ", ".join({"torch": "PyTorch"}.get(name, name) for name in missing)
-            self._ui.environmentLabel.text = _("To run networks, {names} must be installed first.").format(names=names)
+            say(self._ui.environmentLabel, _("To run networks, {names} must be installed first.").format(names=names))
         elif run.result.get("broken"):
-            self._ui.environmentLabel.text = asLabel(" ".join(run.result["broken"].values()))
+            say(self._ui.environmentLabel, asLabel(" ".join(run.result["broken"].values())))
         else:
-            self._ui.environmentLabel.text = _("Ready: PyTorch {torch}, Python {python}").format(
-                torch=run.result["torch"], python=run.result["python"]
+            say(
+                self._ui.environmentLabel,
+                _("Ready: PyTorch {torch}, Python {python}").format(
+                    torch=run.result["torch"], python=run.result["python"]
+                ),
             )
         self._ui.installButton.visible = bool(self._unusable())
         self._refreshDevices()
@@ -167,10 +170,10 @@ class ModelSection:
             return
         self._described = None
         try:
-            self._ui.checkpointLabel.text = _description(describe(path))
+            say(self._ui.checkpointLabel, _description(describe(path)))
             self._described = now
         except StUNetPerfusionError as error:
-            self._ui.checkpointLabel.text = asLabel(inPanelWords(error), ERROR_COLOR)
+            say(self._ui.checkpointLabel, asLabel(inPanelWords(error), ERROR_COLOR))
         self._panel.refreshApply()
 
     def _onCheckpointChosen(self, index: int) -> None:

@@ -10,7 +10,7 @@ from StUNetPerfusionLib.panel.results import resultWith
 #: Size of the table's letters, of that of others: nine columns are to find room in a panel.
 _FONT_SHARE = 0.9
 
-#: Pixels that a column has at least; the styles of desktops want more than our numbers need.
+#: Pixels that a column has at least; Slicer gives each one more than our numbers need.
 _NARROWEST = 30
 
 
@@ -31,7 +31,6 @@ class NumbersSection:
         font.setPointSizeF(_FONT_SHARE * font.pointSizeF())
         view.setFont(font)
         view.horizontalHeader().setFont(font)
-        view.horizontalHeader().setMinimumSectionSize(_NARROWEST)
 
     @property
     def tableNode(self):
@@ -54,6 +53,7 @@ class NumbersSection:
         view = self._ui.numbersTableView
         view.resizeColumnsToContents()
         header = view.horizontalHeader()
+        header.setMinimumSectionSize(_NARROWEST)
         for column in range(header.count()):
             header.setSectionResizeMode(
                 column, qt.QHeaderView.Stretch if column == 0 else qt.QHeaderView.ResizeToContents

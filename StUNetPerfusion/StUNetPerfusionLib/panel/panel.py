@@ -22,11 +22,13 @@ from StUNetPerfusionLib.panel.exporting import Exporting
 from StUNetPerfusionLib.panel.flipping import Flipping
 from StUNetPerfusionLib.panel.following import SEGMENTATION_EVENTS, Following
 from StUNetPerfusionLib.panel.inputSection import InputSection
+from StUNetPerfusionLib.panel.labels import say
 from StUNetPerfusionLib.panel.modelSection import ModelSection
 from StUNetPerfusionLib.panel.numbersSection import NumbersSection
 from StUNetPerfusionLib.panel.previewing import Previewing
 from StUNetPerfusionLib.panel.referenceSection import ReferenceSection
 from StUNetPerfusionLib.panel.results import mapsOfResult, otherResults, resultWith
+from StUNetPerfusionLib.panel.room import makeRoom
 from StUNetPerfusionLib.panel.runSection import RunSection
 from StUNetPerfusionLib.panel.viewsSection import ViewsSection
 from StUNetPerfusionLib.panelWords import inPanelWords
@@ -38,6 +40,9 @@ _POLL_MS = 30
 
 #: Milliseconds for which nobody draws before curves and numbers follow.
 _DRAWN_MS = 300
+
+#: What can be folded.
+_SECTIONS = ("input", "dose", "model", "reference", "view", "numbers")
 
 
 class Panel:
@@ -82,6 +87,9 @@ class Panel:
         self.previewing = Previewing(self)
         self.applying = Applying(self)
         logic.onLog = self.run.log
+        for name in _SECTIONS:
+            section = getattr(ui, f"{name}CollapsibleButton")
+            section.connect("contentsCollapsed(bool)", lambda *_, section=section: makeRoom(section))
         self.numbers.show(None)
 
     # ---- parameters
@@ -205,7 +213,7 @@ class Panel:
             return
         self.input.showReading()
         if self.run.running:
-            self.ui.understoodLabel.text = _("The series is read once the run below has ended.")
+            say(self.ui.understoodLabel, _("The series is read once the run below has ended."))
         run = self.start(
             lambda: self.logic.openInput(node, waitForCompletion=False, **self.inputOptions()), self.input.showError
         )

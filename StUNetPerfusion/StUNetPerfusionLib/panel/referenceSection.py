@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from StUNetPerfusionLib.fslVerbena import verbenaProgram
+from StUNetPerfusionLib.panel.labels import say
 from StUNetPerfusionLib.parameterNode import ReferenceSource
 from StUNetPerfusionLib.translation import tr as _
 
@@ -33,8 +34,11 @@ class ReferenceSection:
                 widget.visible = visible
         missing = source == ReferenceSource.FSL and verbenaProgram() is None
         ui.referenceNoteLabel.visible = missing
-        ui.referenceNoteLabel.text = (
-            _("FSL's program verbena is not on the path; install FSL, or let the map be computed here.")
-            if missing
-            else ""
+        say(
+            ui.referenceNoteLabel,
+            (
+                _("FSL's program verbena is not on the path; install FSL, or let the map be computed here.")
+                if missing
+                else ""
+            ),
         )

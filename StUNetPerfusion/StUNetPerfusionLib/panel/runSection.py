@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel
+from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel, say
+from StUNetPerfusionLib.panel.room import makeRoom
 from StUNetPerfusionLib.translation import tr as _
 
 
@@ -43,18 +44,18 @@ class RunSection:
         """Give up what is under way."""
         if self._run is not None:
             self._ui.cancelButton.enabled = False
-            self._ui.statusLabel.text = _("Cancelling…")
+            say(self._ui.statusLabel, _("Cancelling…"))
             self._run.cancel()
 
     def say(self, sentence: str, error: bool = False) -> None:
         """One sentence under the buttons, and in the log."""
-        self._ui.statusLabel.text = asLabel(sentence, ERROR_COLOR if error else "")
+        say(self._ui.statusLabel, asLabel(sentence, ERROR_COLOR if error else ""))
         if sentence:
             self.log(sentence)
 
     def sayPreview(self, sentence: str, error: bool = False) -> None:
         """One sentence beside the preview box."""
-        self._ui.previewLabel.text = asLabel(sentence, ERROR_COLOR if error else "")
+        say(self._ui.previewLabel, asLabel(sentence, ERROR_COLOR if error else ""))
 
     def log(self, text: str) -> None:
         """One or more lines for the log."""
@@ -82,6 +83,7 @@ class RunSection:
         self._ui.cancelButton.visible = running
         self._ui.cancelButton.enabled = running
         self._ui.progressBar.visible = running
+        makeRoom(self._ui.statusLabel)
         # It would show its progress in the place of the one that runs.
         self._ui.dicomButton.enabled = not running and self._panel.numbers.tableNode is not None
 
@@ -90,7 +92,7 @@ class RunSection:
         remaining = self._run.remainingSeconds if self._run is not None else None
         if remaining is not None:
             message = _("{message}, {time} left").format(message=message, time=duration(remaining))
-        self._ui.statusLabel.text = asLabel(message)
+        say(self._ui.statusLabel, asLabel(message))
 
 
 def duration(seconds: float) -> str:
