@@ -34,7 +34,7 @@ from stunet_perfusion.standardize import (
     recover_scale,
     standardize_slice,
 )
-from stunet_perfusion.strips import SPREAD_OVER_STRIPS, StripAverage, predict_slice
+from stunet_perfusion.strips import SPREAD_OVER_STRIPS, StripAverage, predict_slice, take_apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +182,7 @@ def predict_standardized(
     with naming_exhausted_memory(device):
         network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
     shape = prepared.brain.shape
+    stages = take_apart(network, info.input.frames)
     volume = empty_average(shape, network)
     with_brain = np.flatnonzero(prepared.brain.any(axis=(1, 2)))
     for done, z in enumerate(with_brain):
@@ -189,7 +190,14 @@ def predict_standardized(
         frames = standardize_slice(plan, prepared.series.signal[:, z])
         with naming_exhausted_memory(device, batch):
             average = predict_slice(
-                network, frames, info.strip, stride, batch=batch, device=device, check_cancelled=check_cancelled
+                network,
+                frames,
+                info.strip,
+                stride,
+                stages=stages,
+                batch=batch,
+                device=device,
+                check_cancelled=check_cancelled,
             )
         average = add_closed_form(average, info, plan, prepared.series.signal[:, z])
         average = with_noise(average, info, plan, prepared.series.signal[:, z])

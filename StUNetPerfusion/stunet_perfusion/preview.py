@@ -43,7 +43,7 @@ from stunet_perfusion.standardize import (
     cbv_scale,
     standardize_slice,
 )
-from stunet_perfusion.strips import StripAverage, predict_slice_progressively
+from stunet_perfusion.strips import StripAverage, predict_slice_progressively, take_apart
 
 #: In fewer voxels of brain a prediction and the closed form of a slice may well not agree on where more blood is.
 FEWEST_VOXELS_FOR_A_SCALE = 300
@@ -146,11 +146,18 @@ def preview_slices(
     """
     closed_form = first_pass_cbv(lowered.series, lowered.bolus, aif_curve)
     said = _known_scale(info, plan, aif_curve, lowered.series.echo_time)
+    stages = take_apart(network, info.input.frames)
     averages = {}
     for place in np.flatnonzero(lowered.brain.any(axis=(1, 2))):
         frames = standardize_slice(plan, lowered.series.signal[:, place])
         averages[place] = predict_slice_progressively(
-            network, frames, info.strip, batch=batch, device=device, check_cancelled=check_cancelled
+            network,
+            frames,
+            info.strip,
+            stages=stages,
+            batch=batch,
+            device=device,
+            check_cancelled=check_cancelled,
         )
     shape = lowered.brain.shape
     for stage in ("first", "exact"):

@@ -14,6 +14,7 @@ from stunet_perfusion.strips import (
     predict_slice,
     predict_slice_plainly,
     predict_slice_progressively,
+    take_apart,
     zero,
 )
 
@@ -95,6 +96,19 @@ def test_strips_of_these_networks_do_contradict_each_other(kind, padding):
     network = lively_network(*ARGUMENTS[kind])
     plain = assert_equal_to_the_plain_loop(network, slice_of(48, 16), StripRule(16, padding), 1)
     assert np.median(plain.spread[8:-8]) > 100 * TOLERANCE * plain.mean.std()
+
+
+@pytest.mark.parametrize("padding", ["zero", "context"])
+def test_a_network_that_was_taken_apart_before_predicts_the_same(padding):
+    network = lively_network(*ARGUMENTS["means, maps and an error"])
+    frames, rule = slice_of(43, 16, maps=2), StripRule(16, padding)
+    stages = take_apart(network, 64)
+    whole = predict_slice(network, frames, rule)
+    for _ in range(2):
+        again = predict_slice(network, frames, rule, stages=stages)
+        np.testing.assert_array_equal(again.mean, whole.mean)
+        np.testing.assert_array_equal(again.error, whole.error)
+    assert take_apart(lively_network(*ARGUMENTS["hess"]), 64) is None
 
 
 @pytest.mark.parametrize("padding", ["zero", "context"])

@@ -18,6 +18,7 @@ from stunet_perfusion.cli import main
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.network_quantities import CORRECTION, LOG_RATIO
 from stunet_perfusion.networks import build_network
+from stunet_perfusion.phantom import image_files
 from stunet_perfusion.preparation import prepare
 from stunet_perfusion.standardize import (
     CLIP,
@@ -31,7 +32,7 @@ from stunet_perfusion.standardize import (
 )
 from stunet_perfusion.training.loop import EpochStrips, learning_rate_at, make_optimizer, train
 from stunet_perfusion.training.losses import edge_sums, error_sums, l2_sums, loss_sums
-from stunet_perfusion.training.phantom_cases import PhantomSource, image_files, random_phantom
+from stunet_perfusion.training.phantom_cases import PhantomSource, random_phantom
 from stunet_perfusion.training.seen_again import SeenAgain
 from stunet_perfusion.training.settings import Optimization
 from stunet_perfusion.training.strip_dataset import Recipe, StripDataset, TrainingSlices, training_slices

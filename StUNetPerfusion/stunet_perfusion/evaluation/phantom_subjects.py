@@ -14,6 +14,7 @@ from stunet_perfusion.phantom import (
     DOSES,
     Phantom,
     anatomy_by_name,
+    image_files,
     make_phantom,
     random_physiology,
     random_protocol,
@@ -45,21 +46,11 @@ DRAWS = 12
 
 
 def heads_of(paths: Sequence[Path]) -> tuple[str, ...]:
-    """Label maps among files and in folders, sorted; `mni` and `drawn` stay as they are.
+    """`image_files`, among which `mni` and `drawn` are heads, too.
 
     :raises InputError: a path that does not exist, or a folder without NIfTI files
     """
-    found: list[str] = []
-    for path in paths:
-        if str(path) in ("mni", "drawn"):
-            found.append(str(path))
-        elif path.is_file():
-            found.append(str(path.resolve()))
-        elif path.is_dir() and (files := sorted(path.glob("*.nii*"))):
-            found.extend(str(file.resolve()) for file in files)
-        else:
-            raise InputError(path, "is no file, and no folder with NIfTI files", "give label maps, 'mni' or 'drawn'")
-    return tuple(found)
+    return image_files(paths, ("mni", "drawn"))
 
 
 def phantom_subjects(

@@ -4,7 +4,7 @@
 paper does, one strip after another; `context` and `zero` compute what strips have in common once.
 """
 
-from stunet_perfusion.strips.average import predict_slice, predict_slice_progressively
+from stunet_perfusion.strips.average import predict_slice, predict_slice_progressively, take_apart
 from stunet_perfusion.strips.plain import predict_slice_plainly
 from stunet_perfusion.strips.rule import (
     EXPECTED_ERROR,
@@ -27,4 +27,5 @@ __all__ = [
     "predict_slice_plainly",
     "predict_slice_progressively",
     "strip_starts",
+    "take_apart",
 ]

@@ -14,11 +14,22 @@ from stunet_perfusion.strips.context import average_with_context
 from stunet_perfusion.strips.dense import average_of_one_pass
 from stunet_perfusion.strips.plain import predict_slice_plainly
 from stunet_perfusion.strips.rule import StripAverage, StripRule, strip_starts
-from stunet_perfusion.strips.stages import stages_of
+from stunet_perfusion.strips.stages import StUNetStages, stages_of
 from stunet_perfusion.strips.zero import average_padded_with_zeros
 
 #: Rows from strip to strip in the first, quick average that a preview shows.
 PREVIEW_STRIDE = 8
+
+
+def take_apart(network: CbvNetwork, frames: int) -> StUNetStages | None:
+    """What the fast averages are made of, for whoever predicts many slices: taking a network apart costs as much as a
+    third of a slice.
+
+    :param network: in evaluation mode, on the device that predicts
+    :param frames: of its input, without maps
+    :returns: None of a network that is used whole
+    """
+    return stages_of(network, frames) if isinstance(network, StUNet) else None
 
 
 def predict_slice(
@@ -27,6 +38,7 @@ def predict_slice(
     rule: StripRule,
     stride: int = 1,
     *,
+    stages: StUNetStages | None = None,
     batch: int = 8,
     device: str | torch.device = "cpu",
     check_cancelled: CheckCancelled = never_cancelled,
@@ -38,6 +50,7 @@ def predict_slice(
     :param network: in evaluation mode, on `device`
     :param frames: (T, Y, X) float32, standardized signal; of a network that is given maps, these follow the frames
     :param stride: rows from one strip to the next; 1 is the paper's
+    :param stages: of the network, where `take_apart` has made them before
     :param batch: strips that are predicted together; it changes memory and speed only
     :raises InputError: strips that the network or the slice does not take
     """
@@ -45,7 +58,7 @@ def predict_slice(
     starts = strip_starts(frames.shape[1], rule.rows, stride)
     if isinstance(network, StUNet):
         with torch.inference_mode():
-            stages = stages_of(network, frames.shape[0] - network.maps)
+            stages = stages or take_apart(network, frames.shape[0] - network.maps)
             signal = torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(device)
             if rule.padding == "context":
                 return average_with_context(stages, signal, starts, rule.rows, check_cancelled)
@@ -63,6 +76,7 @@ def predict_slice_progressively(
     frames: np.ndarray,
     rule: StripRule,
     *,
+    stages: StUNetStages | None = None,
     batch: int = 8,
     device: str | torch.device = "cpu",
     check_cancelled: CheckCancelled = never_cancelled,
@@ -76,5 +90,8 @@ def predict_slice_progressively(
     :returns: the two averages, the second computed only when it is asked for
     :raises InputError: strips that the network or the slice does not take
     """
+    stages = stages or take_apart(network, frames.shape[0] - maps_of(network))
     for stride in (min(PREVIEW_STRIDE, rule.rows), 1):
-        yield predict_slice(network, frames, rule, stride, batch=batch, device=device, check_cancelled=check_cancelled)
+        yield predict_slice(
+            network, frames, rule, stride, stages=stages, batch=batch, device=device, check_cancelled=check_cancelled
+        )

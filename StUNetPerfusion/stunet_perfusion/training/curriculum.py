@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.evaluation.classical import closed_form
+from stunet_perfusion.phantom import image_files
 from stunet_perfusion.preparation import prepare
 from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.provenance import sha256_of_path
@@ -16,7 +17,6 @@ from stunet_perfusion.training.phantom_cases import (
     PhantomLessons,
     PhantomSource,
     held_out_phantom,
-    image_files,
 )
 from stunet_perfusion.training.scanned_cases import TABLE, CaseLessons, find_cases, hold_out
 from stunet_perfusion.training.settings import PHYSICAL, TrainingSettings

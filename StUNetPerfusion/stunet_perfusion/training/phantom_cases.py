@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -14,9 +13,8 @@ from stunet_perfusion.phantom import (
     DOSES,
     Anatomy,
     Phantom,
-    anatomy_from_labels,
+    anatomy_by_name,
     make_phantom,
-    mni_anatomy,
     random_physiology,
     random_protocol,
     tumor_from_file,
@@ -57,7 +55,7 @@ class PhantomSource:
 
     def anatomy(self, generator: np.random.Generator) -> Anatomy:
         """One of the heads."""
-        return read_anatomy(self.anatomies[generator.integers(len(self.anatomies))])
+        return anatomy_by_name(self.anatomies[generator.integers(len(self.anatomies))])
 
     def tumor(self, anatomy: Anatomy, generator: np.random.Generator) -> np.ndarray | str | None:
         """A tumor for it, as `make_phantom` takes it."""
@@ -68,29 +66,6 @@ class PhantomSource:
             milliliters = tumor.sum() * np.prod(anatomy.grid.spacing) / 1000
             return tumor if milliliters >= SMALLEST_TUMOR else "random"
         return "random" if draw < TUMOR_FROM_FILE_SHARE + RANDOM_TUMOR_SHARE else None
-
-
-def read_anatomy(name: str) -> Anatomy:
-    """A head from a label map, or `mni`."""
-    return mni_anatomy() if name == "mni" else anatomy_from_labels(name)
-
-
-def image_files(paths: Sequence[Path]) -> tuple[str, ...]:
-    """The images among files and in folders, sorted, with their whole paths. `mni` stays as it is.
-
-    :raises InputError: a path that does not exist, or a folder without NIfTI files
-    """
-    found: list[str] = []
-    for path in paths:
-        if str(path) == "mni":
-            found.append("mni")
-        elif path.is_file():
-            found.append(str(path.resolve()))
-        elif path.is_dir() and (files := sorted(path.glob("*.nii*"))):
-            found.extend(str(file.resolve()) for file in files)
-        else:
-            raise InputError(path, "is no file, and no folder with NIfTI files", "give label maps, or 'mni'")
-    return tuple(found)
 
 
 def random_phantom(
