@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stunet_perfusion.bolus import Bolus, end_of_first_pass
-from stunet_perfusion.concentration import baseline_signal, concentration, concentration_curves
+from stunet_perfusion.concentration import baseline_signal, concentration_curves
 from stunet_perfusion.dose import Method, simulate_slice
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.preparation import PreparedSeries
@@ -106,6 +106,44 @@ def first_pass_at_dose(
     return replace(found, brain_area=found.brain_area * ratio, noise=noise)
 
 
+@dataclass(frozen=True, eq=False)
+class SliceCurves:
+    """The curves of a slice, computed once for all that is made of them.
+
+    :param found: what they are measured by
+    :param baseline: (Y, X) S0, in the unit of the signal
+    :param curves: (T, Y, X) float32, -ln(S/S0) over the brain's mean area; 0 in air
+    """
+
+    found: FirstPass
+    baseline: np.ndarray
+    curves: np.ndarray
+
+    @classmethod
+    def of(cls, signal: np.ndarray, found: FirstPass, frames: int | None = None) -> SliceCurves:
+        """In single precision, which is far finer than the noise of any scan; the reference is computed otherwise.
+
+        :param signal: (T, Y, X) of the prepared series, every frame of it; any shape after T will do
+        :param frames: how many of the first frames are wanted, None for all; no fewer than those of the first pass
+        """
+        baseline = baseline_signal(signal, found.baseline_frames)
+        tissue = baseline > found.air
+        divisor = np.where(tissue, baseline, np.float32(1))
+        factor = np.where(tissue, np.float32(-1 / found.brain_area), np.float32(0))
+        curves = np.empty((frames or len(signal), *baseline.shape), np.float32)
+        # One frame stays in a processor's cache through all the steps; a slice does not.
+        for frame, curve in zip(signal, curves, strict=False):
+            np.divide(frame, divisor, out=curve)
+            # Without a logarithm, as `concentration` has it.
+            np.log(curve, out=curve, where=curve > 0)
+            curve *= factor
+        return cls(found, baseline, curves)
+
+    def blood_volume(self) -> np.ndarray:
+        """(Y, X) float32, the closed form of the first pass, see `relative_blood_volume`."""
+        return self.curves[: self.found.stop].sum(axis=0)
+
+
 def log_ratio(signal: np.ndarray, window: np.ndarray, found: FirstPass) -> np.ndarray:
     """The curves of some frames; 0 in air.
 
@@ -113,10 +151,7 @@ def log_ratio(signal: np.ndarray, window: np.ndarray, found: FirstPass) -> np.nd
     :param window: (N,) frames that are wanted
     :returns: (N, Y, X) float32, -ln(S/S0) over the brain's mean area
     """
-    baseline = baseline_signal(signal, found.baseline_frames)
-    curves = concentration(signal[window], baseline, None)
-    curves *= np.float32(1 / found.brain_area)
-    return np.where(baseline > found.air, np.nan_to_num(curves, copy=False), np.float32(0))
+    return SliceCurves.of(signal, found, int(window.max()) + 1).curves[window]
 
 
 def relative_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
@@ -125,7 +160,7 @@ def relative_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
     :param signal: (T, Y, X) of the prepared series, every frame of it
     :returns: (Y, X) float32, multiples of the brain's mean; 0 in air
     """
-    return log_ratio(signal, np.arange(found.stop), found).sum(axis=0)
+    return SliceCurves.of(signal, found, found.stop).blood_volume()
 
 
 def noise_of_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
@@ -138,14 +173,20 @@ def noise_of_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
     :returns: (Y, X) float32, multiples of the brain's mean; 0 in air
     """
     baseline = baseline_signal(signal, found.baseline_frames)
-    passage = np.arange(found.baseline_frames, found.stop)
-    curves = concentration(signal[passage], baseline, None)
-    # Where noise itself is taken for a deep drop, it would be counted as if the signal were gone.
-    np.clip(np.nan_to_num(curves, copy=False), 0, DEEPEST_DROP, out=curves)
-    frames = np.exp(2 * curves).sum(axis=0) + len(passage) ** 2 / found.baseline_frames
-    with np.errstate(divide="ignore", invalid="ignore"):
-        deviation = found.noise / baseline * np.sqrt(frames) / found.brain_area
-    return np.where(baseline > found.air, np.nan_to_num(deviation), 0).astype(np.float32)
+    tissue = baseline > found.air
+    divisor = np.where(tissue, baseline, np.float32(1))
+    # (S0/S)^2 of the frames that hold contrast. Where noise itself is taken for a deep drop, it would be counted as if
+    # the signal were gone; and a signal that is gone has no drop, as in the curves.
+    squares = np.full(baseline.shape, (found.stop - found.baseline_frames) ** 2 / found.baseline_frames, np.float32)
+    for frame in signal[found.baseline_frames : found.stop]:
+        ratio = frame / divisor
+        np.copyto(ratio, 1, where=ratio <= 0)
+        np.clip(ratio, np.float32(np.exp(-DEEPEST_DROP)), 1, out=ratio)
+        squares += np.reciprocal(np.square(ratio, out=ratio), out=ratio)
+    deviation = np.sqrt(squares, out=squares)
+    deviation *= np.float32(found.noise / found.brain_area)
+    deviation /= divisor
+    return np.where(tissue, deviation, np.float32(0))
 
 
 def verbena_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stunet_perfusion.concentration import baseline_signal
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.first_pass import (
     FirstPass,
+    SliceCurves,
     find_first_pass,
-    log_ratio,
     noise_of_blood_volume,
     relative_blood_volume,
     trimmed_mean,
@@ -213,18 +212,30 @@ def standardize_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
     """
     box, signal = _cropped(plan.box, signal)
     if plan.quantity != SIGNAL:
-        curves = log_ratio(signal, plan.window, plan.first_pass)
-        curves *= np.float32(LOG_RATIO_GAIN)
-        if plan.quantity != LOG_RATIO:
-            of_quantity = relative_blood_volume if plan.quantity == CURVES_AND_MAPS else verbena_blood_volume
-            blood = of_quantity(signal, plan.first_pass) / np.float32(CLOSED_FORM_UNIT)
-            baseline = baseline_signal(signal, plan.first_pass.baseline_frames) / np.float32(plan.signal_sd)
-            curves = np.concatenate([curves, blood[None], baseline[None]])
-        return into_box(box, np.clip(curves, -LOG_RATIO_CLIP, LOG_RATIO_CLIP, out=curves))
+        return _curves_and_maps(plan, box, signal)
     resampled = into_box(box, signal[plan.window])
     resampled -= plan.signal_mean
     resampled /= plan.signal_sd
     return np.clip(resampled, -CLIP, CLIP, out=resampled)
+
+
+def _curves_and_maps(plan: Standardization, box: SquareBox, signal: np.ndarray) -> np.ndarray:
+    """`standardize_slice` of curves.
+
+    :param box: as it lies in the signal
+    :param signal: (T, Y, X), cropped
+    """
+    found = plan.first_pass
+    of_slice = SliceCurves.of(signal, found, max(int(plan.window.max()) + 1, found.stop))
+    images = [of_slice.curves[frame] * np.float32(LOG_RATIO_GAIN) for frame in plan.window]
+    if plan.quantity != LOG_RATIO:
+        blood = of_slice.blood_volume() if plan.quantity == CURVES_AND_MAPS else verbena_blood_volume(signal, found)
+        images.append(blood / np.float32(CLOSED_FORM_UNIT))
+        images.append(of_slice.baseline / np.float32(plan.signal_sd))
+    result = np.empty((len(images), box.size, box.size), np.float32)
+    for place, image in enumerate(images):
+        result[place] = into_box(box, np.clip(image, -LOG_RATIO_CLIP, LOG_RATIO_CLIP, out=image))
+    return result
 
 
 def closed_form_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
