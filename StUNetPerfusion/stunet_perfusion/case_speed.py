@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -12,16 +15,19 @@ from stunet_perfusion.checkpoint import Checkpoint
 from stunet_perfusion.dose import simulate_slice
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.layout import use_channels_last
-from stunet_perfusion.predict import PredictionSettings, plan_for, predict_case
+from stunet_perfusion.predict import PredictionSettings, plan_for, predict_prepared
 from stunet_perfusion.preparation import prepare
 from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.reference.speed import ECHO_TIME, FRAME_INTERVAL, brain_like_curves
 from stunet_perfusion.series import DscSeries, Grid
 from stunet_perfusion.standardize import standardize_slice
-from stunet_perfusion.strips import predict_slice_progressively
+from stunet_perfusion.strips import predict_slice, predict_slice_progressively
 
 #: A low dose that has to be simulated, so that all of the work is measured.
 DOSE = 0.5
+
+#: What a case's seconds are told by, beside the words of its progress.
+NETWORK = "Network"
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,8 @@ class CaseSpeed:
     """A case in numbers.
 
     :param case: seconds from a series in memory to its CBV map
-    :param network: seconds of these that the network took
+    :param stages: how many of these each of its stages took, by the words that its progress says; the network is one
+        of them
     :param preview: seconds from a dose to the first map of one slice, everything being in memory
     :param refined: seconds from a dose to the exact map of one slice
     :param memory_ratio: the most memory that the process held beyond what it held before, over that of the series; None
@@ -37,10 +44,47 @@ class CaseSpeed:
     """
 
     case: float
-    network: float
+    stages: dict[str, float]
     preview: float
     refined: float
     memory_ratio: float | None
+
+    @property
+    def outside_network(self) -> float:
+        """Share of a case's seconds in which the network does not run."""
+        return 1 - self.stages[NETWORK] / self.case
+
+
+class StageClock:
+    """Seconds that a computation's stages take, one after another."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._stage, self._since = "", perf_counter()
+
+    def enter(self, stage: str) -> str:
+        """From now on the time is that of another stage. Returns the one before."""
+        now, before = perf_counter(), self._stage
+        if before:
+            self.seconds[before] = self.seconds.get(before, 0.0) + now - self._since
+        self._stage, self._since = stage, now
+        return before
+
+    def progress(self, fraction: float, message: str) -> None:
+        """A `Progress`: what it says is the stage, up to the number of a slice."""
+        self.enter(re.split(r" \d", message)[0])
+
+    def around(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, while which it is another stage."""
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            before = self.enter(stage)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.enter(before)
+
+        return timed
 
 
 def measure_case(
@@ -59,14 +103,20 @@ def measure_case(
     progress(0.0, "Making a brain-like series")
     series = brain_like_series(shape)
     size = series.signal.nbytes
-    preview, refined, network = _measure_preview(series, checkpoint, device)
+    preview, refined = _measure_preview(series, checkpoint, device)
     progress(0.2, "Predicting a case")
-    start = perf_counter()
-    case = predict_case(series, checkpoint, PredictionSettings(dose=DOSE, device=device))
-    seconds = perf_counter() - start
-    slices = int(case.prepared.brain.any(axis=(1, 2)).sum())
+    clock = StageClock()
+    clock.enter("Looking at the series")
+    predict_prepared(
+        prepare(series),
+        checkpoint,
+        PredictionSettings(dose=DOSE, device=device),
+        predict=clock.around(NETWORK, predict_slice),
+        progress=clock.progress,
+    )
+    clock.enter("")
     ratio = None if before is None else (_peak_memory() - before) / size
-    return CaseSpeed(seconds, slices * network, preview, refined, ratio)
+    return CaseSpeed(sum(clock.seconds.values()), clock.seconds, preview, refined, ratio)
 
 
 def brain_like_series(shape: tuple[int, int, int, int], seed: int = 0) -> DscSeries:
@@ -88,13 +138,13 @@ def brain_like_series(shape: tuple[int, int, int, int], seed: int = 0) -> DscSer
     return DscSeries(signal, np.arange(frames) * FRAME_INTERVAL, grid, ECHO_TIME, "brain-like series")
 
 
-def _measure_preview(series: DscSeries, checkpoint: Checkpoint, device: str) -> tuple[float, float, float]:
-    """Seconds to the first map of the middle slice, to the exact one, and of the latter what the network took."""
+def _measure_preview(series: DscSeries, checkpoint: Checkpoint, device: str) -> tuple[float, float]:
+    """Seconds to the first map of the middle slice, and to the exact one."""
     prepared = prepare(series)
     plan = plan_for(prepared, checkpoint.info)
     network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
     signal = prepared.series.signal[:, len(prepared.brain) // 2]
-    times: list[tuple[float, float, float]] = []
+    times: list[tuple[float, float]] = []
     # The first round warms up what a worker has warm.
     for _ in range(3):
         start = perf_counter()
@@ -104,8 +154,7 @@ def _measure_preview(series: DscSeries, checkpoint: Checkpoint, device: str) -> 
         next(averages)
         first = perf_counter()
         next(averages)
-        second = perf_counter()
-        times.append((first - start, second - start, second - first))
+        times.append((first - start, perf_counter() - start))
     return tuple(min(column) for column in list(zip(*times[1:], strict=True)))
 
 

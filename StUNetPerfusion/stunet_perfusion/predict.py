@@ -164,6 +164,7 @@ def predict_standardized(
     stride: int = 1,
     batch: int = 8,
     device: str = "cpu",
+    predict: Callable[..., StripAverage] = predict_slice,
     progress: Progress = no_progress,
     check_cancelled: CheckCancelled = never_cancelled,
 ) -> StripAverage:
@@ -174,10 +175,12 @@ def predict_standardized(
     :param stride: rows from one strip to the next; 1 is the paper's
     :param batch: strips at a time
     :param device: `cpu`, `cuda:0`, `mps`, as torch names it
+    :param predict: `predict_slice`, or what is called in its place
     :returns: mean, spread and, where the network says it, error, (Z, Y, X) float32, 0 outside the box around the brain
     :raises InputError: strips that do not fit, or a device without enough memory
     """
     info = checkpoint.info
+    progress(0.0, "Measuring the first pass")
     plan = plan_for(prepared, info)
     with naming_exhausted_memory(device):
         network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
@@ -189,7 +192,7 @@ def predict_standardized(
         progress(done / len(with_brain), f"Predicting slice {z + 1} of {shape[0]}")
         frames = standardize_slice(plan, prepared.series.signal[:, z])
         with naming_exhausted_memory(device, batch):
-            average = predict_slice(
+            average = predict(
                 network,
                 frames,
                 info.strip,
@@ -296,6 +299,7 @@ def predict_prepared(
     settings: PredictionSettings,
     *,
     find_aif: Callable[[PreparedSeries], ArterialInput] = automatic_aif,
+    predict: Callable[..., StripAverage] = predict_slice,
     progress: Progress = no_progress,
     check_cancelled: CheckCancelled = never_cancelled,
 ) -> PredictedCase:
@@ -305,6 +309,7 @@ def predict_prepared(
 
     :param prepared: at full dose
     :param find_aif: finds the arterial input in the series at the wanted dose
+    :param predict: as for `predict_standardized`
     :raises InputError: as `simulate_dose`, `automatic_aif` and `predict_standardized`
     """
     lowered = simulate_dose(
@@ -328,8 +333,10 @@ def predict_prepared(
         stride=settings.stride,
         batch=settings.batch,
         device=settings.device,
+        predict=predict,
         progress=part_of(progress, 0.1, 1.0),
         check_cancelled=check_cancelled,
     )
+    progress(1.0, "Giving the map its scale")
     said = known_scale(checkpoint.info, closed_form, prepared.brain)
     return PredictedCase(prepared, aif, closed_form, to_blood_volume(prepared, predicted, closed_form, said))

@@ -71,7 +71,8 @@ def benchmark_strips(
                 "preview_s": round(case.preview, 3),
                 "exact_preview_s": round(case.refined, 3),
                 "peak_memory_ratio": case.memory_ratio and round(case.memory_ratio, 2),
-                "outside_network": round(1 - case.network / case.case, 3),
+                "outside_network": round(case.outside_network, 3),
+                "case_stages_s": {stage: round(seconds, 3) for stage, seconds in case.stages.items()},
                 "case_of_half_the_slices_s": round(half.case, 2),
                 "growth": [asdict(point) for point in growth],
             }
@@ -89,7 +90,9 @@ def benchmark_strips(
             f"{point.padding:<8} {point.rows:>4} rows, strips of {point.strip_rows:>2}: {point.seconds:.2f} s a slice"
         )
     memory = "" if case.memory_ratio is None else f", {case.memory_ratio:.2f} times its memory at most"
-    print(f"case    {case.case:.1f} s, of which {1 - case.network / case.case:.0%} outside the network{memory}")
+    print(f"case    {case.case:.1f} s, of which {case.outside_network:.0%} outside the network{memory}")
+    for stage, seconds in case.stages.items():
+        print(f"  {seconds:6.2f} s  {stage}")
     print(f"half of its slices {half.case:.1f} s")
     print(f"preview {case.preview:.2f} s, exact after {case.refined:.2f} s")
 
