@@ -14,11 +14,13 @@ from stunet_perfusion.errors import InputError
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.progress import CheckCancelled, never_cancelled
 from stunet_perfusion.series import DscSeries
+from stunet_perfusion.voxels import voxels_inside
 
 #: Criteria of Mouridsen et al., Magn Reson Med 55:524, 2006.
 AREA_PERCENTILE = 90.0
 IRREGULARITY_PERCENTILE = 75.0
 CLUSTERS = 5
+CLUSTERING_STEPS = 30
 ROUNDS = 2
 
 #: A cluster of fewer voxels is an accident of noise, unless no larger one exists.
@@ -208,18 +210,18 @@ def _candidates(prepared: PreparedSeries, baseline_frames: int, check_cancelled:
     """
     series, brain = prepared.series, prepared.brain
     weights = np.gradient(series.times).astype(np.float32)
-    areas = np.full(series.grid.shape, -np.inf, dtype=np.float32)
-    irregularities = np.full(series.grid.shape, np.inf, dtype=np.float32)
+    areas, irregularities = [], []
     for z in np.flatnonzero(brain.any(axis=(1, 2))):
         check_cancelled()
-        signal = series.signal[:, z][:, brain[z]]
+        signal = voxels_inside(series.signal[:, z], brain[z])
         curves = concentration_curves(signal, baseline_frames, series.echo_time)
         area = weights @ curves
         irregularity = _irregularity(curves, series.times)
         # A signal that reaches zero has no logarithm: such a voxel has no curve worth clustering.
-        usable = (signal > 0).all(axis=0) & (area != 0)
-        areas[z][brain[z]] = np.where(usable, area, -np.inf)
-        irregularities[z][brain[z]] = np.divide(irregularity, area**2, out=np.full_like(area, np.inf), where=usable)
+        usable = (signal.min(axis=0) > 0) & (area != 0)
+        areas.append(np.where(usable, area, -np.inf))
+        irregularities.append(np.divide(irregularity, area**2, out=np.full_like(area, np.inf), where=usable))
+    areas, irregularities = np.concatenate(areas), np.concatenate(irregularities)
     usable = np.isfinite(areas) & np.isfinite(irregularities)
     least = np.percentile(areas[usable], AREA_PERCENTILE) if usable.any() else 0.0
     if not least > 0:
@@ -230,8 +232,10 @@ def _candidates(prepared: PreparedSeries, baseline_frames: int, check_cancelled:
         )
     large = usable & (areas >= least)
     regular = large & (irregularities <= np.percentile(irregularities[usable], IRREGULARITY_PERCENTILE))
+    candidates = np.zeros(brain.shape, dtype=bool)
     # In a mask of few voxels the two criteria may exclude each other.
-    return regular if regular.any() else large
+    candidates[brain] = regular if regular.any() else large
+    return candidates
 
 
 def _at_most(count: int, mask: np.ndarray, seed: int) -> np.ndarray:
@@ -246,15 +250,25 @@ def _at_most(count: int, mask: np.ndarray, seed: int) -> np.ndarray:
 
 def _irregularity(curves: np.ndarray, times: np.ndarray) -> np.ndarray:
     """(n,) integral of the squared second derivative of (T, n) curves over the time."""
-    slopes = np.diff(curves, axis=0) / np.diff(times).astype(np.float32)[:, None]
-    between = ((times[2:] - times[:-2]) / 2).astype(np.float32)
-    return (np.diff(slopes, axis=0) ** 2 / between[:, None]).sum(axis=0)
+    steps, between = np.diff(times).astype(np.float32), ((times[2:] - times[:-2]) / 2).astype(np.float32)
+    total = np.zeros_like(curves[0])
+    before = (curves[1] - curves[0]) / steps[0]
+    # Frame by frame, so that nothing of the size of all curves is made.
+    for frame in range(2, len(curves)):
+        slope = curves[frame] - curves[frame - 1]
+        slope /= steps[frame - 1]
+        before -= slope
+        np.square(before, out=before)
+        before /= between[frame - 2]
+        total += before
+        before = slope
+    return total
 
 
 def _curves_of(chosen: np.ndarray, series: DscSeries, baseline_frames: int) -> np.ndarray:
     """(T, n) float32 concentrations of the chosen voxels; those of all voxels never exist at once."""
     curves = [
-        concentration_curves(series.signal[:, z][:, chosen[z]], baseline_frames, series.echo_time)
+        concentration_curves(voxels_inside(series.signal[:, z], chosen[z]), baseline_frames, series.echo_time)
         for z in np.flatnonzero(chosen.any(axis=(1, 2)))
     ]
     return np.concatenate(curves, axis=1)
@@ -267,8 +281,7 @@ def _earliest_cluster(
 
     :param unit: (n, T) curves of unit area
     """
-    distinct = len(np.unique(unit, axis=0))
-    clusters = min(CLUSTERS, distinct, max(len(unit) // FEWEST_VOXELS, 1))
+    clusters = min(CLUSTERS, _distinct(unit), max(len(unit) // FEWEST_VOXELS, 1))
     if clusters < 2:
         return np.arange(len(unit))
     labels = _best_clustering(unit.astype(np.float64), clusters, seed, check_cancelled)
@@ -280,17 +293,36 @@ def _earliest_cluster(
     return np.flatnonzero(labels == np.argmin(moments))
 
 
+def _distinct(unit: np.ndarray) -> int:
+    """How many of the curves are different, up to some more than there are to be clusters."""
+    # Curves that begin differently are different; only where hardly any do, all of each is compared.
+    beginnings = len(np.unique(unit[:, 0]))
+    return beginnings if beginnings >= CLUSTERS else len(np.unique(unit, axis=0))
+
+
 def _best_clustering(points: np.ndarray, clusters: int, seed: int, check_cancelled: CheckCancelled) -> np.ndarray:
     """(n,) labels of the k-means clustering with the smallest sum of squares among several starts."""
     generator = np.random.default_rng(seed)
     best, smallest = np.zeros(len(points), dtype=int), np.inf
     for _ in range(_STARTS):
         check_cancelled()
-        with warnings.catch_warnings():
-            # A cluster that loses its last curve stays empty, and is passed over later.
-            warnings.filterwarnings("ignore", message="One of the clusters is empty")
-            centers, labels = kmeans2(points, clusters, iter=30, minit="++", seed=generator)
-        squares = float(((points - centers[labels]) ** 2).sum())
+        centers, labels = _cluster(points, clusters, generator)
+        distances = points - centers[labels]
+        squares = float(np.vdot(distances, distances))
         if squares < smallest:
             best, smallest = labels, squares
     return best
+
+
+def _cluster(points: np.ndarray, clusters: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Centers and labels of one k-means clustering, which ends where nothing changes any more."""
+    with warnings.catch_warnings():
+        # A cluster that loses its last curve stays empty, and is passed over later.
+        warnings.filterwarnings("ignore", message="One of the clusters is empty")
+        centers, labels = kmeans2(points, clusters, iter=1, minit="++", seed=generator)
+        for _ in range(CLUSTERING_STEPS - 1):
+            before = centers
+            centers, labels = kmeans2(points, before, iter=1, minit="matrix", check_finite=False)
+            if np.array_equal(centers, before):
+                break
+    return centers, labels

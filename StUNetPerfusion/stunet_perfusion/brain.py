@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.series import DscSeries
+from stunet_perfusion.voxels import voxels_inside
 
 #: What holds the brain to the scalp in a thresholded image (optic nerves, vessels, partial volume) is thinner
 #: than twice this radius, mm.
@@ -18,7 +19,7 @@ DETACHING_RADIUS = 3.0
 LARGE_PART = 0.25
 
 
-def brain_mask(series: DscSeries) -> np.ndarray:
+def brain_mask(series: DscSeries, head: np.ndarray | None = None) -> np.ndarray:
     """The brain, found in the mean image over time.
 
     Otsu's threshold separates head from air; the image is eroded within the slices, its largest connected part is
@@ -27,24 +28,23 @@ def brain_mask(series: DscSeries) -> np.ndarray:
     outside the brain, so that no more is needed.
 
     :param series: a DSC series; unsteady first frames do no harm
+    :param head: (Z, Y, X) bool, `head_mask` of its mean image where that is known
     :returns: (Z, Y, X) bool
     :raises InputError: nothing stands out from the background
     """
-    mean = mean_image(series)
-    head = head_mask(mean)
+    if head is None:
+        head = head_mask(mean_image(series))
     radius = [max(1, round(DETACHING_RADIUS / step)) for step in series.grid.spacing[:2]]
-    kernel = [min(r, max(n // 8, 1)) for r, n in zip(radius, mean.shape[:0:-1], strict=True)] + [0]
-    image = sitk.GetImageFromArray(head.astype(np.uint8))
+    column, row = (min(r, max(n // 8, 1)) for r, n in zip(radius, head.shape[:0:-1], strict=True))
     # Beyond the edge of the image counts as brain: a brain that touches the edge is not eroded there.
-    core = _large_parts(sitk.BinaryErode(image, kernel, sitk.sitkBall, 0, 1, True))
+    core = _large_parts(ndimage.binary_erosion(head, _ellipse(row, column), border_value=1))
     if core is None:
-        core = _large_parts(image)
+        core = _large_parts(head)
     if core is None:
         raise InputError(
             series.name, "has no brain that stands out from the background", "give a brain mask with --mask FILE"
         )
-    grown = sitk.BinaryDilate(core, [r + 1 if r else 0 for r in kernel], sitk.sitkBall, 0, 1)
-    brain = sitk.GetArrayFromImage(sitk.And(grown, image)).astype(bool)
+    brain = ndimage.binary_dilation(core, _ellipse(row + 1, column + 1)) & head
     for z in range(len(brain)):
         ndimage.binary_fill_holes(brain[z], output=brain[z])
     return brain
@@ -75,14 +75,22 @@ def mean_curve(series: DscSeries, mask: np.ndarray) -> np.ndarray:
     """
     total = np.zeros(series.frames)
     for z in np.flatnonzero(mask.any(axis=(1, 2))):
-        total += series.signal[:, z][:, mask[z]].sum(axis=1, dtype=np.float64)
+        total += voxels_inside(series.signal[:, z], mask[z]).sum(axis=1, dtype=np.float64)
     return total / np.count_nonzero(mask)
 
 
-def _large_parts(image: sitk.Image) -> sitk.Image | None:
-    """The largest connected part of a binary image and those nearly as large, or None where it is empty."""
-    parts = sitk.RelabelComponent(sitk.ConnectedComponent(image))
-    sizes = np.bincount(sitk.GetArrayViewFromImage(parts).ravel())[1:]
+def _ellipse(row_radius: int, column_radius: int) -> np.ndarray:
+    """(1, 2 r + 1, 2 c + 1) bool: the pixels of a slice that are at most these radii away, and half a pixel."""
+    row, column = np.ogrid[-row_radius : row_radius + 1, -column_radius : column_radius + 1]
+    return ((row / (row_radius + 0.5)) ** 2 + (column / (column_radius + 0.5)) ** 2 <= 1)[None]
+
+
+def _large_parts(mask: np.ndarray) -> np.ndarray | None:
+    """The largest connected part of a mask and those nearly as large, or None where it is empty."""
+    # The image has to live as long as its view.
+    image = sitk.RelabelComponent(sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8))))
+    parts = sitk.GetArrayViewFromImage(image)
+    sizes = np.bincount(parts.ravel())[1:]
     if not len(sizes):
         return None
-    return sitk.BinaryThreshold(parts, 1, int(np.count_nonzero(sizes >= LARGE_PART * sizes[0])))
+    return (parts > 0) & (parts <= np.count_nonzero(sizes >= LARGE_PART * sizes[0]))

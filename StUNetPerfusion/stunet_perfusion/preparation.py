@@ -45,6 +45,7 @@ def prepare(
     """
     if mask is not None:
         mask = _checked_mask(mask, series)
+    head = None
     if drop_frames == "auto":
         head = head_mask(mean_image(series)) if mask is None else mask
         drop_frames = count_unsteady_frames(mean_curve(series, head)) if head.any() else 0
@@ -55,7 +56,7 @@ def prepare(
             f"give 0 to {series.frames - FEWEST_REMAINING_FRAMES}, or auto",
         )
     steady = series.dropping_first(drop_frames)
-    brain = brain_mask(steady) if mask is None else mask
+    brain = brain_mask(steady, head if drop_frames == 0 else None) if mask is None else mask
     return PreparedSeries(steady, brain, find_bolus(mean_curve(steady, brain), series.name), drop_frames)
 
 
