@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stunet_perfusion.bolus import Bolus, end_of_first_pass
-from stunet_perfusion.concentration import baseline_signal, concentration_curves
+from stunet_perfusion.concentration import area_under_curves, baseline_signal
 from stunet_perfusion.dose import Method, simulate_slice
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.preparation import PreparedSeries
+from stunet_perfusion.voxels import voxels_inside
 
 #: Voxels outside of these percentiles do not count for the brain's mean.
 TRIMMED = (5.0, 95.0)
@@ -58,9 +59,10 @@ def find_first_pass(prepared: PreparedSeries) -> FirstPass:
     :raises InputError: curves of the brain that sum up to nothing
     """
     signal, brain, bolus = prepared.series.signal, prepared.brain, prepared.bolus
+    stop = end_of_first_pass(bolus, len(signal))
     areas, baselines, noises = [], [], []
     for z in np.flatnonzero(brain.any(axis=(1, 2))):
-        curves = signal[:, z][:, brain[z]]
+        curves = voxels_inside(signal[:stop, z], brain[z])
         areas.append(_areas(curves, bolus))
         baselines.append(baseline_signal(curves, bolus.arrival))
         noises.append(_noise(curves, bolus))
@@ -73,7 +75,7 @@ def find_first_pass(prepared: PreparedSeries) -> FirstPass:
         )
     air = AIR * float(np.median(np.concatenate(baselines)))
     noise = float(np.median(np.concatenate(noises)))
-    return FirstPass(bolus.arrival, end_of_first_pass(bolus, len(signal)), area, air, noise)
+    return FirstPass(bolus.arrival, stop, area, air, noise)
 
 
 def sample_brain(prepared: PreparedSeries) -> np.ndarray:
@@ -83,7 +85,7 @@ def sample_brain(prepared: PreparedSeries) -> np.ndarray:
     sample = np.zeros(brain.shape, bool)
     sample.flat[np.flatnonzero(brain)[::step]] = True
     touched = np.flatnonzero(sample.any(axis=(1, 2)))
-    return np.concatenate([series.signal[:, z][:, sample[z]] for z in touched], axis=1)
+    return np.concatenate([voxels_inside(series.signal[:, z], sample[z]) for z in touched], axis=1)
 
 
 def first_pass_at_dose(
@@ -214,10 +216,12 @@ def trimmed_mean(values: np.ndarray) -> float:
 
 def _noise(curves: np.ndarray, bolus: Bolus) -> np.ndarray:
     """(n,) standard deviation of (T, n) signals before the bolus."""
-    return curves[: bolus.arrival].std(axis=0, ddof=1, dtype=np.float64)
+    before = curves[: bolus.arrival]
+    deviations = before - before.mean(axis=0)
+    return np.sqrt(np.square(deviations, out=deviations).sum(axis=0) / np.float32(len(before) - 1))
 
 
 def _areas(curves: np.ndarray, bolus: Bolus) -> np.ndarray:
     """(n,) sum over the first pass of (T, n) signals."""
     passage = curves[: end_of_first_pass(bolus, len(curves))]
-    return concentration_curves(passage, bolus.arrival, None).sum(axis=0, dtype=np.float64)
+    return area_under_curves(passage, baseline_signal(passage, bolus.arrival))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from stunet_perfusion.bolus import Bolus, end_of_first_pass
-from stunet_perfusion.concentration import concentration_curves
+from stunet_perfusion.concentration import area_under_curves, baseline_signal, concentration_curves
 from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress
 from stunet_perfusion.reference.circulant import checked_aif
 from stunet_perfusion.reference.deconvolution import oscillation_index_cbf
@@ -71,8 +71,15 @@ def first_pass_cbv(
     :raises InputError: an AIF without positive area or of another length
     """
     stop = end_of_first_pass(bolus, series.frames)
-    passage = replace(series, signal=series.signal[:stop], times=series.times[:stop])
-    return reference_cbv(passage, bolus.arrival, checked_aif(aif_curve, series.frames)[:stop], progress)
+    artery = checked_aif(checked_aif(aif_curve, series.frames)[:stop], stop).sum()
+    if series.echo_time is not None:
+        artery *= series.echo_time
+    cbv = np.empty(series.grid.shape, np.float32)
+    for z in range(len(cbv)):
+        progress(z / len(cbv), f"CBV of slice {z + 1} of {len(cbv)}")
+        passage = series.signal[:stop, z]
+        cbv[z] = _finite(area_under_curves(passage, baseline_signal(passage, bolus.arrival)) / np.float32(artery))
+    return cbv
 
 
 def reference_maps(
