@@ -20,6 +20,7 @@ from stunet_perfusion.concentration import area_under_curves, baseline_signal
 from stunet_perfusion.dose import Method, simulate_slice
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.preparation import PreparedSeries
+from stunet_perfusion.template_fit import TemplateFit, fit_template
 from stunet_perfusion.voxels import voxels_inside
 
 #: Voxels outside of these percentiles do not count for the brain's mean.
@@ -44,6 +45,8 @@ class FirstPass:
     :param brain_area: mean over the brain of sum_t -ln(S/S0) over the first pass, without unit
     :param air: baseline signal below which a voxel is air
     :param noise: standard deviation over the baseline frames of a voxel's signal, the median over the brain
+    :param fit: of the brain's mean curve, where it is wanted
+    :param verbena_area: mean over the brain of Verbena's sum over all frames, without unit, where it is wanted
     """
 
     baseline_frames: int
@@ -51,11 +54,20 @@ class FirstPass:
     brain_area: float
     air: float
     noise: float = 0.0
+    fit: TemplateFit | None = None
+    verbena_area: float | None = None
+
+    @property
+    def curve_noise(self) -> float:
+        """Standard deviation of the noise in a curve before the bolus, the median over the brain."""
+        return self.noise * AIR / (self.air * self.brain_area) if self.air > 0 else 0.0
 
 
-def find_first_pass(prepared: PreparedSeries) -> FirstPass:
+def find_first_pass(prepared: PreparedSeries, fitted: bool = False, verbena: bool = False) -> FirstPass:
     """Look at a series once.
 
+    :param fitted: fit the brain's mean curve, too
+    :param verbena: find `verbena_area`, too
     :raises InputError: curves of the brain that sum up to nothing
     """
     signal, brain, bolus = prepared.series.signal, prepared.brain, prepared.bolus
@@ -75,7 +87,21 @@ def find_first_pass(prepared: PreparedSeries) -> FirstPass:
         )
     air = AIR * float(np.median(np.concatenate(baselines)))
     noise = float(np.median(np.concatenate(noises)))
-    return FirstPass(bolus.arrival, stop, area, air, noise)
+    found = FirstPass(bolus.arrival, stop, area, air, noise)
+    return _completed(found, sample_brain(prepared), fitted, verbena) if fitted or verbena else found
+
+
+def _completed(found: FirstPass, sample: np.ndarray, fitted: bool, verbena: bool) -> FirstPass:
+    """With what is wanted besides.
+
+    :param sample: (T, n) signal of voxels of the brain
+    """
+    if fitted:
+        curves = SliceCurves.of(sample, found).curves
+        found = replace(found, fit=fit_template(curves, found.stop, found.brain_area, found.curve_noise))
+    if verbena:
+        found = replace(found, verbena_area=trimmed_mean(area_under_curves(sample, sample[0])))
+    return found
 
 
 def sample_brain(prepared: PreparedSeries) -> np.ndarray:
@@ -105,7 +131,8 @@ def first_pass_at_dose(
         raise InputError("dose", f"at {dose:g} the brain takes up no contrast", "choose a higher dose")
     before, after = (float(np.median(_noise(each, bolus))) for each in (sample, lowered))
     noise = found.noise * after / before if before > 0 else 0.0
-    return replace(found, brain_area=found.brain_area * ratio, noise=noise)
+    at_dose = replace(found, brain_area=found.brain_area * ratio, noise=noise)
+    return _completed(at_dose, lowered, found.fit is not None, found.verbena_area is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +171,16 @@ class SliceCurves:
     def blood_volume(self) -> np.ndarray:
         """(Y, X) float32, the closed form of the first pass, see `relative_blood_volume`."""
         return self.curves[: self.found.stop].sum(axis=0)
+
+    def fitted_blood_volume(self) -> np.ndarray:
+        """(Y, X) float32, how much of the brain's mean curve is in the voxels' curves; all frames are needed."""
+        return self.found.fit.blood_volume(self.curves)
+
+    def fit_noise(self) -> np.ndarray:
+        """(Y, X) float32, the standard deviation that the noise of the signal gives that; 0 in air."""
+        tissue = self.baseline > self.found.air
+        gain = np.float32(self.found.fit.noise_gain * self.found.noise / self.found.brain_area)
+        return np.divide(gain, self.baseline, out=np.zeros(tissue.shape, np.float32), where=tissue)
 
 
 def log_ratio(signal: np.ndarray, window: np.ndarray, found: FirstPass) -> np.ndarray:
@@ -195,9 +232,10 @@ def verbena_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
     """Verbena's closed form up to a factor: over all frames, S0 being the first of them.
 
     :param signal: (T, Y, X) of the prepared series, every frame of it
-    :returns: (Y, X) float32, in multiples of the brain's mean over the first pass; 0 in air
+    :param found: with `verbena_area`
+    :returns: (Y, X) float32, in multiples of its mean over the brain; 0 in air
     """
-    first = replace(found, baseline_frames=1, air=0.0)
+    first = replace(found, baseline_frames=1, air=0.0, brain_area=found.verbena_area)
     area = log_ratio(signal, np.arange(len(signal)), first).sum(axis=0)
     return np.where(baseline_signal(signal, found.baseline_frames) > found.air, area, np.float32(0))
 

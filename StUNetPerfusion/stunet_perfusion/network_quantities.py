@@ -20,14 +20,28 @@ CURVES_AND_MAPS = LOG_RATIO + "; then as maps the closed form of the first pass,
 #: there, whose noise is in the whole curve, and which may lie before the frames that the network is given.
 CURVES_AND_VERBENA = LOG_RATIO + "; then as maps Verbena's closed form, and the baseline over the brain's SD"
 
+#: The same with the map that the brain's mean curve gives, see `template_fit`: far less noisy than the closed form. As
+#: it is, and in units of its noise, in which all doses are alike; then the logarithm of that noise, voxel by voxel.
+CURVES_AND_FIT = LOG_RATIO + (
+    "; then as maps the fit of the brain's mean curve, the same over its noise, the logarithm of that noise, "
+    "and the baseline over the brain's SD"
+)
+
 #: How many maps follow the frames.
-MAPS = {CURVES_AND_MAPS: 2, CURVES_AND_VERBENA: 2}
+MAPS = {CURVES_AND_MAPS: 2, CURVES_AND_VERBENA: 2, CURVES_AND_FIT: 4}
 
 #: The paper's output.
 Z_SCORE = "CBV: z-score over the brain"
 
 #: What the network says is added to the closed form of the same series.
 CORRECTION = "CBV: correction to the closed form of the first pass, in halves of the brain's mean"
+
+#: What the network says, in units of the fit's noise, is added to the fit. So it says as much at every dose, and one
+#: loss weighs all doses alike.
+CORRECTION_TO_FIT = "CBV: correction to the fit of the brain's mean curve, in units of its noise"
+
+#: For a network that says what Verbena would at full dose, and begins with what Verbena says at this one.
+CORRECTION_TO_VERBENA = "CBV: correction to Verbena's closed form, in halves of its mean over the brain"
 
 #: The paper's square: as tight around the brain as it can be, whatever that does to the pixels.
 TIGHT = "tight around the brain"
@@ -44,6 +58,16 @@ INPUT_QUANTITIES = {
     "log-ratio": LOG_RATIO,
     "curves-and-maps": CURVES_AND_MAPS,
     "curves-and-verbena": CURVES_AND_VERBENA,
+    "curves-and-fit": CURVES_AND_FIT,
 }
-TARGETS = {"z-score": Z_SCORE, "blood-volume": BLOOD_VOLUME, "correction": CORRECTION}
+TARGETS = {
+    "z-score": Z_SCORE,
+    "blood-volume": BLOOD_VOLUME,
+    "correction": CORRECTION,
+    "correction-to-fit": CORRECTION_TO_FIT,
+    "correction-to-verbena": CORRECTION_TO_VERBENA,
+}
+
+#: What begins as the map that it corrects.
+CORRECTIONS = (CORRECTION, CORRECTION_TO_FIT, CORRECTION_TO_VERBENA)
 BOXES = {"tight": TIGHT, "pixels": PIXELS}

@@ -12,7 +12,7 @@ from stunet_perfusion.aif import ArterialInput, automatic_aif
 from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.devices import naming_exhausted_memory
 from stunet_perfusion.dose import Method, simulate_dose
-from stunet_perfusion.network_quantities import CORRECTION, Z_SCORE
+from stunet_perfusion.network_quantities import CORRECTIONS, Z_SCORE
 from stunet_perfusion.networks import CbvNetwork
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.layout import use_channels_last
@@ -27,7 +27,7 @@ from stunet_perfusion.standardize import (
     Standardization,
     cbv_scale,
     closed_form_scale,
-    closed_form_slice,
+    corrected_slice,
     noise_slice,
     out_of_box,
     plan_standardization,
@@ -107,20 +107,23 @@ def plan_for(prepared: PreparedSeries, info: CheckpointInfo) -> Standardization:
     return plan_standardization(prepared, expected.frames, expected.size, expected.quantity, info.target, expected.box)
 
 
-def add_closed_form(
+def add_corrected(
     average: StripAverage, info: CheckpointInfo, plan: Standardization, signal: np.ndarray
 ) -> StripAverage:
-    """A slice as the network means it: where it corrects the closed form, on top of that.
+    """A slice as the network means it: where it corrects another map, on top of that.
 
-    The closed form is added in the box and not on the grid of the series, since what the network saw and corrected is
-    the noise that resampling leaves.
+    That map is added in the box and not on the grid of the series, since what the network saw and corrected is the
+    noise that resampling leaves.
 
     :param average: what the network said of a slice, in the box
     :param signal: (T, Y, X) of the slice
     """
-    if info.target != CORRECTION:
+    if info.target not in CORRECTIONS:
         return average
-    return replace(average, mean=average.mean + closed_form_slice(plan, signal))
+    corrected, unit = corrected_slice(plan, info.target, signal)
+    scale = np.float32(unit)
+    error = None if average.error is None else scale * average.error
+    return StripAverage(corrected + scale * average.mean, scale * average.spread, error)
 
 
 def with_noise(average: StripAverage, info: CheckpointInfo, plan: Standardization, signal: np.ndarray) -> StripAverage:
@@ -202,7 +205,7 @@ def predict_standardized(
                 device=device,
                 check_cancelled=check_cancelled,
             )
-        average = add_closed_form(average, info, plan, prepared.series.signal[:, z])
+        average = add_corrected(average, info, plan, prepared.series.signal[:, z])
         average = with_noise(average, info, plan, prepared.series.signal[:, z])
         put_slice(volume, z, average, plan.box)
     progress(1.0, "Predicted")

@@ -25,7 +25,7 @@ from stunet_perfusion.network_quantities import Z_SCORE
 from stunet_perfusion.networks import CbvNetwork
 from stunet_perfusion.predict import (
     CbvMap,
-    add_closed_form,
+    add_corrected,
     empty_average,
     map_at_scale,
     put_slice,
@@ -165,7 +165,7 @@ def preview_slices(
         for place, rounds in averages.items():
             with naming_exhausted_memory(device, batch):
                 average = next(rounds)
-            average = add_closed_form(average, info, plan, lowered.series.signal[:, place])
+            average = add_corrected(average, info, plan, lowered.series.signal[:, place])
             average = with_noise(average, info, plan, lowered.series.signal[:, place])
             put_slice(volume, place, average, plan.box)
         yield PreviewRound(stage, _blood_volume(lowered, volume, closed_form, said), closed_form)

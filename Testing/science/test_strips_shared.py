@@ -29,6 +29,18 @@ ARGUMENTS = {
         "stunet",
         {"widths": (3, 2, 3, 4), "skip": "mean-and-maximum", "error": True, "maps": 2},
     ),
+    "maps that join the skip, a decoder of its own": (
+        "stunet",
+        {
+            "widths": (2, 3, 3, 4),
+            "skip": "mean-and-maximum",
+            "error": True,
+            "maps": 3,
+            "join_maps": True,
+            "decoder": (5, 4, 3),
+            "finish": 1,
+        },
+    ),
     "two reductions": ("stunet", {"widths": (2, 3, 4)}),
     "hess": ("hess", {"sequence_widths": (2, 3, 4, 4)}),
     "ulas": ("ulas", {"frames": 64, "width": 4}),

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from stunet_perfusion.concentration import concentration_curves
 from stunet_perfusion.evaluation.methods import Method, MethodMap
+from stunet_perfusion.first_pass import SliceCurves, find_first_pass
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.reference import first_pass_cbv, reference_cbv
 
@@ -27,6 +28,8 @@ _FWHM = 2.3548
 def classical_methods(smoothing: tuple[float, ...] = (3.0, 6.0)) -> list[Method]:
     """Verbena's map, the closed form with a mean baseline, the same over the first pass, and smoothed.
 
+    The fit of the brain's mean curve is ours, and stands for how far a network is from what needs no learning.
+
     :param smoothing: full widths at half maximum of the Gaussian filters in the plane, mm
     """
     methods = [
@@ -39,6 +42,13 @@ def classical_methods(smoothing: tuple[float, ...] = (3.0, 6.0)) -> list[Method]
             "closed form, first pass",
             "classical",
             lambda prepared, *_: MethodMap(first_pass_cbv(prepared.series, prepared.bolus, mean_curve(prepared))),
+            tables=("truth",),
+        ),
+        Method(
+            "curve-fit",
+            "fit of the mean curve",
+            "classical",
+            lambda prepared, *_: MethodMap(fitted_cbv(prepared)),
             tables=("truth",),
         ),
     ]
@@ -62,6 +72,14 @@ def closed_form(prepared: PreparedSeries, baseline_frames: int | None = None) ->
     """
     frames = prepared.bolus.arrival if baseline_frames is None else baseline_frames
     return reference_cbv(prepared.series, frames, mean_curve(prepared))
+
+
+def fitted_cbv(prepared: PreparedSeries) -> np.ndarray:
+    """(Z, Y, X) float32 CBV by the fit of the brain's mean curve, relative to the brain's mean; see `template_fit`."""
+    found = find_first_pass(prepared, fitted=True)
+    return np.stack(
+        [SliceCurves.of(plane, found).fitted_blood_volume() for plane in np.moveaxis(prepared.series.signal, 1, 0)]
+    )
 
 
 def mean_curve(prepared: PreparedSeries) -> np.ndarray:

@@ -37,7 +37,10 @@ class StUNet(nn.Module):
         area under a curve, which a maximum does not know.
     :param error: also say how large the error of each pixel is
     :param maps: that follow the frames of a strip, and stand beside every frame of it as channels
-    :raises InputError: an unknown skip
+    :param join_maps: let the maps join the finest skip, too, where they need not pass through the encoder
+    :param decoder: channels of the decoder's levels, finest first; those of the encoder where it is empty
+    :param finish: further convolutions of the decoder's finest level, which alone sees single pixels
+    :raises InputError: an unknown skip, or another number of levels in the decoder than in the encoder
     """
 
     def __init__(
@@ -47,15 +50,24 @@ class StUNet(nn.Module):
         skip: str = "maximum",
         error: bool = False,
         maps: int = 0,
+        join_maps: bool = False,
+        decoder: Sequence[int] = (),
+        finish: int = 0,
     ) -> None:
         super().__init__()
         if skip not in SKIPS:
             raise InputError("stU-Net", f"'{skip}' is no kind of skip", f"use {' or '.join(SKIPS)}")
         self.widths = tuple(widths)
+        self.decoder_widths = tuple(decoder) or self.widths[:-1]
+        if len(self.decoder_widths) != len(self.widths) - 1:
+            fact = f"{len(self.decoder_widths)} widths of the decoder do not fit {len(self.widths)} of the encoder"
+            raise InputError("stU-Net", fact, f"give {len(self.widths) - 1} of them")
         self.convolutions = convolutions
+        self.finish = finish
         self.skip = skip
         self.says_error = error
         self.maps = maps
+        self.joined_maps = maps if join_maps else 0
         finer_to_coarser = list(zip(self.widths, self.widths[1:], strict=False))
 
         self.encoder = nn.ModuleList([self._encoder_level(1 + maps, self.widths[0])])
@@ -63,13 +75,16 @@ class StUNet(nn.Module):
         self.reductions = nn.ModuleList(
             Convolution(nn.Conv3d, finer, coarser, REDUCTION, stride=REDUCTION) for finer, coarser in finer_to_coarser
         )
+        coarser = (*self.decoder_widths[1:], self.widths[-1])
         self.expansions = nn.ModuleList(
-            Convolution(nn.ConvTranspose2d, coarser, finer, EXPANSION, stride=EXPANSION)
-            for finer, coarser in finer_to_coarser
+            Convolution(nn.ConvTranspose2d, below, width, EXPANSION, stride=EXPANSION)
+            for below, width in zip(coarser, self.decoder_widths, strict=True)
         )
-        joined = 3 if skip == "mean-and-maximum" else 2
-        self.decoder = nn.ModuleList(self._decoder_level(joined * finer, finer) for finer, _ in finer_to_coarser)
-        self.head = nn.Conv2d(self.widths[0], 2 if error else 1, 1)
+        self.decoder = nn.ModuleList(
+            self._decoder_level(level, width + self._skip_width(level), width)
+            for level, width in enumerate(self.decoder_widths)
+        )
+        self.head = nn.Conv2d(self.decoder_widths[0] if self.decoder_widths else self.widths[0], 1 + error, 1)
 
     def forward(self, strips: torch.Tensor) -> torch.Tensor:
         """:param strips: (N, T, Y, X) standardized signal; with maps (N, T + maps, Y, X)
@@ -79,7 +94,10 @@ class StUNet(nn.Module):
         features = self.encoder[0](with_maps(strips, self.maps))
         skips = []
         for reduction, level in zip(self.reductions, self.encoder[1:], strict=True):
-            skips.append(SKIPS[self.skip](features))
+            skip = SKIPS[self.skip](features)
+            if self.joined_maps and not skips:
+                skip = torch.cat([skip, strips[:, -self.joined_maps :]], dim=1)
+            skips.append(skip)
             features = level(reduction(features))
         features = maximum_over_time(features)
         for expansion, level, skip in reversed(list(zip(self.expansions, self.decoder, skips, strict=True))):
@@ -107,6 +125,7 @@ class StUNet(nn.Module):
         encoder, decoder = (ENCODER_KERNEL[1] // 2) * self.convolutions, (DECODER_KERNEL // 2) * self.convolutions
         levels = range(len(self.widths))
         reach = sum(encoder * 2**level for level in levels) + sum(decoder * 2**level for level in levels[:-1])
+        reach += (DECODER_KERNEL // 2) * self.finish
         # The pairing of rows in the reductions looks up to row_step - 1 rows further.
         reach += self.row_step - 1
         return -(-reach // self.row_step) * self.row_step
@@ -120,11 +139,16 @@ class StUNet(nn.Module):
             )
         )
 
-    def _decoder_level(self, channels: int, width: int) -> nn.Sequential:
+    def _skip_width(self, level: int) -> int:
+        """Channels of what the encoder gives to a level of the decoder."""
+        width = self.widths[level] * (2 if self.skip == "mean-and-maximum" else 1)
+        return width if level else width + self.joined_maps
+
+    def _decoder_level(self, level: int, channels: int, width: int) -> nn.Sequential:
         return nn.Sequential(
             *(
                 Convolution(nn.Conv2d, channels if first else width, width, DECODER_KERNEL, padding=DECODER_KERNEL // 2)
-                for first in _first_of(self.convolutions)
+                for first in _first_of(self.convolutions + (0 if level else self.finish))
             )
         )
 

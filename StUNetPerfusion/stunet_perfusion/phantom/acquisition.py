@@ -144,6 +144,7 @@ def random_protocol(generator: np.random.Generator) -> Protocol:
         noise_blur=generator.uniform(0.15, 0.4) if generator.random() < 0.5 else 0.0,
         noise_center=generator.uniform(0.0, 0.2),
         physiological_noise=generator.uniform(0.0, 0.003),
+        matrix=int(generator.choice([96, 104, 112, 120, 128])),
     )
 
 

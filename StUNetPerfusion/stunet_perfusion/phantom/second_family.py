@@ -10,7 +10,7 @@ otherwise, always or by chance, lies outside of what `random_physiology` and `ra
 | delay | up to 2 s | up to 4 s, in a third of the persons one side 1 to 3 s later |
 | blood volume | gray over white about 2.5 | 1.6 to 2.1 (Manhart's phantom) |
 | noise | correlated within 0.4 voxels at most, up to 20 % stronger inside | beyond that, and more physiological |
-| blur | 0.3 to 0.6 voxels of 1.8 mm | 0.7 to 1.0 voxels of 1.8 to 2.4 mm |
+| blur | 0.3 to 0.6 voxels | 0.7 to 1.0 voxels |
 | leakage | one K_trans, ve 0.125 | K_trans 0.12 to 0.21 /min, ve 0.2 to 0.4, T1- or T2*-dominant by a wide range |
 | field | T1, T2* and r2* of one source | T1 a fifth to two fifths longer, T2* shorter, r2* 32 1/s/mM at 1.5 T |
 | coil | up to 20 % | 25 to 40 % brighter at the rim |
@@ -76,7 +76,6 @@ def second_protocol(generator: np.random.Generator) -> Protocol:
     protocol = random_protocol(generator)
     return replace(
         protocol,
-        matrix=int(generator.choice([96, 112, 128])),
         blur=generator.uniform(0.7, 1.0),
         shading=generator.uniform(0.25, 0.4),
         noise_blur=generator.uniform(0.4, 0.7),

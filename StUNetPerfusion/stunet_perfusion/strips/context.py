@@ -121,7 +121,7 @@ def _encode_level(
         below = max(min(2 * end + furthest_parity, limits[1]), above + 1)
         features = Rows(stages.encode(level, level_input.rows.take(above - halo, below + halo)), above)
         first, stop = max(2 * start, limits[0]), min(2 * end, limits[1])
-        without_time = stages.without_time(level, features.take(first, stop))
+        without_time = stages.without_time(level, features.take(first, stop), level_input.rows.take(first, stop))
         if skip is None:
             skip = _empty_rows(without_time, len(level_input.phases), limits)
         skip.values[:, first - limits[0] : stop - limits[0]] = without_time
@@ -157,15 +157,15 @@ def _decode(
     stages: StUNetStages, coarsest: _Level, skips: Sequence[_Level], rows: int, check_cancelled: CheckCancelled
 ) -> dict[int, torch.Tensor]:
     """The decoder at every phase: (rows, X) for each; its row i is row phase + i of the slice."""
-    halo = DECODER_HALO * stages.convolutions
+    halos = [DECODER_HALO * len(level) for level in stages.decoder]
     limits = [(0, rows)]
-    for _ in range(stages.levels):
+    for halo in halos:
         first, stop = limits[-1]
         limits.append(((first - halo) // 2, -(-(stop + halo) // 2)))
     features = coarsest.rows.take(*limits[-1])
     for level in reversed(range(stages.levels)):
         check_cancelled()
-        wanted_first, wanted_stop = limits[level][0] - halo, limits[level][1] + halo
+        wanted_first, wanted_stop = limits[level][0] - halos[level], limits[level][1] + halos[level]
         expanded = Rows(stages.expansions[level].expand_plane(features), 2 * limits[level + 1][0])
         features = stages.decoder[level][0].convolve_plane(expanded.take(wanted_first, wanted_stop))
         _add_skips(stages.skips[level], features, wanted_first + DECODER_HALO, level, coarsest.phases, skips[level])

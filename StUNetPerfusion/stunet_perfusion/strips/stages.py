@@ -79,6 +79,7 @@ class StUNetStages:
     :param head: the last, 1x1
     :param skip: what skip connections make of time, one of `SKIPS`
     :param maps: that follow the frames of what the network is given
+    :param joined_maps: those of them that join the finest skip, all or none
     """
 
     encoder: list[list[Weights]]
@@ -91,6 +92,7 @@ class StUNetStages:
     head: Weights
     skip: str = "maximum"
     maps: int = 0
+    joined_maps: int = 0
 
     @property
     def levels(self) -> int:
@@ -114,14 +116,24 @@ class StUNetStages:
     def skip_width(self, level: int) -> int:
         """Channels of what leaves a level of the encoder without time."""
         joins_mean = level < self.levels and self.skip == "mean-and-maximum"
-        return 2 * self.width(level) if joins_mean else self.width(level)
+        width = 2 * self.width(level) if joins_mean else self.width(level)
+        return width + self.joined_maps if self.joins_maps(level) else width
 
-    def without_time(self, level: int, features: torch.Tensor) -> torch.Tensor:
-        """Take time out of (..., T, X, C), as the skip connection of a level does: (..., X, `skip_width`)."""
-        maximum = features.amax(dim=-3)
-        if self.skip_width(level) == self.width(level):
-            return maximum
-        return torch.cat([features.mean(dim=-3), maximum], dim=-1)
+    def joins_maps(self, level: int) -> bool:
+        """Whether maps join the skip of a level."""
+        return level == 0 and level < self.levels and self.joined_maps > 0
+
+    def without_time(self, level: int, features: torch.Tensor, given: torch.Tensor | None) -> torch.Tensor:
+        """Take time out of (..., T, X, C), as the skip connection of a level does: (..., X, `skip_width`).
+
+        :param given: (..., T, X, 1 + maps) what the network is given in the same rows, needed where maps join
+        """
+        parts = [features.amax(dim=-3)]
+        if level < self.levels and self.skip == "mean-and-maximum":
+            parts.insert(0, features.mean(dim=-3))
+        if self.joins_maps(level):
+            parts.append(given[..., 0, :, 1:])
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
     def features_of(self, frames: torch.Tensor) -> torch.Tensor:
         """A slice as the encoder takes it: (T + maps, Y, X) -> (1, Y, T, X, 1 + maps)."""
@@ -180,6 +192,7 @@ def stages_of(network: StUNet, frames: int) -> StUNetStages:
         head=Weights(network.head.weight.detach(), network.head.bias.detach()),
         skip=network.skip,
         maps=network.maps,
+        joined_maps=network.joined_maps,
     )
 
 

@@ -173,12 +173,23 @@ def _encode_level(
             edges = {inwards: features.edges[inwards][chosen] for inwards, (chosen, _) in ends.items()}
             for number in range(stages.convolutions):
                 block, edges = _convolve(stages, level, number, block, rows, ends, edges)
-            skip.shared.values[index, first:stop] = stages.without_time(level, block.take(first, stop)[0])
-            for inwards, (chosen, _) in ends.items():
-                skip.edges[inwards][chosen] = stages.without_time(level, edges[inwards])
+            given = features.shared.take(first, stop)[index]
+            skip.shared.values[index, first:stop] = stages.without_time(level, block.take(first, stop)[0], given)
+            for inwards, (chosen, end) in ends.items():
+                given = _given_at_edge(features, index, end, edge_after) if stages.joins_maps(level) else None
+                skip.edges[inwards][chosen] = stages.without_time(level, edges[inwards], given)
             if reduced is not None:
                 _reduce(stages, level, phase, block, (first, stop), ends, edges, reduced)
     return skip, reduced
+
+
+def _given_at_edge(features: _Shared, index: int, end: End, count: int) -> torch.Tensor:
+    """(strips, count, ...) of a phase's shared rows, those that lie where edge rows do, outermost first.
+
+    Padding changes features, not what the network is given.
+    """
+    shared = Rows(features.shared.values[index : index + 1], features.shared.first)
+    return torch.stack([end.row(shared, number) for number in range(count)], dim=1)
 
 
 def _empty(strips: _Strips, like: _Shared, rows: int, edge: int, shape: tuple[int, ...]) -> _Shared:
@@ -253,9 +264,10 @@ def _finish(
     if features is not None:
         values = features.of(chosen)
         for level in range(len(skips), stages.levels + 1):
+            given = values
             for weights in stages.encoder[level]:
                 values = weights.convolve_frames(values, padded_rows=ENCODER_HALO).relu_()
-            of_strips.append(stages.without_time(level, values))
+            of_strips.append(stages.without_time(level, values, given))
             if level < stages.levels:
                 values = stages.reductions[level].reduce_frames(values).relu_()
     values = of_strips.pop()

@@ -14,7 +14,7 @@ from torch import nn
 from stunet_perfusion import checkpoint
 from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo, NetworkInput
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.network_quantities import BOXES, INPUT_QUANTITIES, MAPS, TARGETS
+from stunet_perfusion.network_quantities import BOXES, CORRECTIONS, INPUT_QUANTITIES, MAPS, TARGETS
 from stunet_perfusion.networks import build_network
 from stunet_perfusion.processors import processors
 from stunet_perfusion.progress import Progress, no_progress
@@ -170,7 +170,7 @@ def network_of(settings: TrainingSettings) -> tuple[nn.Module, CheckpointInfo]:
         raise InputError("strips.rows", f"{strips.rows} rows do not fit a slice of {wanted.size}", "use lower strips")
     if wanted.start:
         begin_with(network, Path(wanted.start), wanted.name, arguments)
-    elif wanted.target == "correction":
+    elif TARGETS[wanted.target] in CORRECTIONS:
         nn.init.zeros_(network.head.weight)
         nn.init.zeros_(network.head.bias)
     expected = NetworkInput(wanted.frames, wanted.size, INPUT_QUANTITIES[wanted.input], BOXES[wanted.box])

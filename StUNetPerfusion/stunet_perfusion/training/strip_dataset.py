@@ -10,13 +10,13 @@ import torch
 from torch.utils.data import Dataset
 
 from stunet_perfusion.checkpoint_document import NetworkInput
-from stunet_perfusion.network_quantities import CORRECTION, MAPS, Z_SCORE
+from stunet_perfusion.network_quantities import CORRECTIONS, MAPS, Z_SCORE
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.standardize import (
     CLIP,
     cbv_scale,
     closed_form_scale,
-    closed_form_slice,
+    corrected_slice,
     into_box,
     plan_standardization,
     standardize_slice,
@@ -92,8 +92,9 @@ def training_slices(
         if own_unit is not None:
             cut = scale.to_blood_volume(targets[n])
             targets[n] = (cut - own_unit.mean) / own_unit.sd
-        if recipe.target == CORRECTION:
-            targets[n] -= closed_form_slice(plan, signal)
+        if recipe.target in CORRECTIONS:
+            corrected, unit = corrected_slice(plan, recipe.target, signal)
+            targets[n] = (targets[n] - corrected) / unit
         inside[n] = into_box(plan.box, brain[z]) > 0.5
     return TrainingSlices(signals, targets, inside, plan.clip)
 
