@@ -52,6 +52,45 @@ def test_multiply_accumulates_of_the_default_stunet_by_hand():
     assert multiply_accumulates(build_network("stunet", {}), frames, rows, columns) == total
 
 
+def test_parameters_of_a_stunet_with_a_decoder_of_its_own_by_hand():
+    """Four maps beside every frame and in the finest skip, means in all skips, a second output, two more layers."""
+    widths, decoder, maps = (8, 16, 32, 64), (48, 40, 36), 4
+    encoder = sum(normalized(3 * 3 * 7 * a * b, b) for a, b in zip((1 + maps, 16, 32, 64), widths, strict=True))
+    reductions = sum(normalized(2 * 2 * 4 * a * b, b) for a, b in pairwise(widths))
+    expansions = sum(normalized(2 * 2 * a * b, b) for b, a in pairwise((*decoder, 64)))
+    joined = [width + 2 * skip for width, skip in zip(decoder, widths, strict=False)]
+    joined[0] += maps
+    convolutions = sum(normalized(5 * 5 * a * b, b) for a, b in zip(joined, decoder, strict=True))
+    finish = 2 * normalized(5 * 5 * 48 * 48, 48)
+    head = 2 * (48 + 1)
+    arguments = {
+        "widths": widths,
+        "skip": "mean-and-maximum",
+        "error": True,
+        "maps": maps,
+        "join_maps": True,
+        "decoder": decoder,
+        "finish": 2,
+    }
+    expected = encoder + reductions + expansions + convolutions + finish + head
+    assert parameter_count(build_network("stunet", arguments)) == expected
+
+
+def test_maps_that_join_the_skip_reach_the_output_without_the_encoder():
+    arguments = {"widths": (2, 2, 3, 3), "maps": 2}
+    network = build_network("stunet", {**arguments, "join_maps": True}).eval()
+    for blocks in network.encoder:
+        nn.init.zeros_(blocks[0][0].weight)
+    strips = torch.randn(1, 66, 16, 16)
+    changed = strips.clone()
+    changed[:, 65, 8, 8] += 1
+    assert (network(strips) != network(changed)).any()
+    apart = build_network("stunet", arguments).eval()
+    for blocks in apart.encoder:
+        nn.init.zeros_(blocks[0][0].weight)
+    assert torch.equal(apart(strips), apart(changed))
+
+
 def test_multiply_accumulates_of_ulas_by_hand():
     paths = 2 * 9 * (64 * 64 * 3 + 64 * 32)
     per_pixel = 9 * 64 * 64 + paths + 9 * (64 * 64 + 64 * 64) + 64
@@ -164,7 +203,11 @@ def test_folding_batch_normalization_gives_the_same_map_and_leaves_the_network_a
 
 @pytest.mark.parametrize(
     ("name", "arguments", "sentence"),
-    [("unet", {}, "'unet' is not known.* stunet, hess, ulas"), ("stunet", {"depth": 4}, "cannot be built.*depth")],
+    [
+        ("unet", {}, "'unet' is not known.* stunet, hess, ulas"),
+        ("stunet", {"depth": 4}, "cannot be built.*depth"),
+        ("stunet", {"decoder": (4, 5)}, "2 widths of the decoder do not fit 4 of the encoder; give 3 of them"),
+    ],
 )
 def test_unknown_networks_and_arguments_are_named(name, arguments, sentence):
     with pytest.raises(InputError, match=sentence):
