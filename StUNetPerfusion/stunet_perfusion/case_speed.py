@@ -20,7 +20,7 @@ from stunet_perfusion.preparation import prepare
 from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.reference.speed import ECHO_TIME, FRAME_INTERVAL, brain_like_curves
 from stunet_perfusion.series import DscSeries, Grid
-from stunet_perfusion.standardize import standardize_slice
+from stunet_perfusion.slice_input import standardize_slice
 from stunet_perfusion.strips import predict_slice, predict_slice_progressively
 
 #: A low dose that has to be simulated, so that all of the work is measured.

@@ -28,7 +28,7 @@ Method = Literal["equation1", "noise-matched"]
 METHODS: tuple[str, ...] = get_args(Method)
 
 #: Equation 1 is computed for so many values at a time.
-_VALUES_AT_ONCE = 2**18
+_VALUES_AT_ONCE = 2**17
 
 
 def simulate_slice(

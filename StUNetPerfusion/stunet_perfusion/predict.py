@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,7 +13,7 @@ from stunet_perfusion.aif import ArterialInput, automatic_aif
 from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.devices import naming_exhausted_memory
 from stunet_perfusion.dose import Method, simulate_dose
-from stunet_perfusion.network_quantities import CORRECTIONS, Z_SCORE
+from stunet_perfusion.network_quantities import Z_SCORE
 from stunet_perfusion.networks import CbvNetwork
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.layout import use_channels_last
@@ -20,6 +21,7 @@ from stunet_perfusion.preparation import PreparedSeries, prepare
 from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress, part_of
 from stunet_perfusion.reference import first_pass_cbv
 from stunet_perfusion.series import DscSeries
+from stunet_perfusion.slice_input import SliceForNetwork, slice_for_network
 from stunet_perfusion.standardize import (
     CLIP,
     CbvScale,
@@ -27,12 +29,9 @@ from stunet_perfusion.standardize import (
     Standardization,
     cbv_scale,
     closed_form_scale,
-    corrected_slice,
-    noise_slice,
     out_of_box,
     plan_standardization,
     recover_scale,
-    standardize_slice,
 )
 from stunet_perfusion.strips import SPREAD_OVER_STRIPS, StripAverage, predict_slice, take_apart
 
@@ -107,36 +106,26 @@ def plan_for(prepared: PreparedSeries, info: CheckpointInfo) -> Standardization:
     return plan_standardization(prepared, expected.frames, expected.size, expected.quantity, info.target, expected.box)
 
 
-def add_corrected(
-    average: StripAverage, info: CheckpointInfo, plan: Standardization, signal: np.ndarray
-) -> StripAverage:
-    """A slice as the network means it: where it corrects another map, on top of that.
+def as_meant(average: StripAverage, info: CheckpointInfo, of_slice: SliceForNetwork) -> StripAverage:
+    """A slice as the network means it: where it corrects another map, on top of that, and with its calibrated error.
 
-    That map is added in the box and not on the grid of the series, since what the network saw and corrected is the
-    noise that resampling leaves.
-
-    :param average: what the network said of a slice, in the box
-    :param signal: (T, Y, X) of the slice
-    """
-    if info.target not in CORRECTIONS:
-        return average
-    corrected, unit = corrected_slice(plan, info.target, signal)
-    scale = np.float32(unit)
-    error = None if average.error is None else scale * average.error
-    return StripAverage(corrected + scale * average.mean, scale * average.spread, error)
-
-
-def with_noise(average: StripAverage, info: CheckpointInfo, plan: Standardization, signal: np.ndarray) -> StripAverage:
-    """The expected error as it was found on phantoms: a network learns where maps are hard, and hardly how noisy this
-    series is, which the series itself tells.
+    The other map is added in the box and not on the grid of the series, since what the network saw and corrected is the
+    noise that resampling leaves. A network learns where maps are hard, and hardly how noisy this series is, which the
+    series itself tells: what noise adds to the expected error was found on phantoms.
 
     :param average: what the network said of a slice, in the box
-    :param signal: (T, Y, X) of the slice
+    :param of_slice: what it was given
     """
-    if average.error is None or plan.first_pass is None:
-        return average
-    noise = noise_slice(plan, signal)
-    return replace(average, error=np.hypot(info.learned_error * average.error, info.noise_error * noise))
+    mean, spread, error = average.mean, average.spread, average.error
+    if of_slice.corrected is not None:
+        unit = np.float32(of_slice.unit)
+        mean, spread = of_slice.corrected + unit * mean, unit * spread
+        error = None if error is None else unit * error
+    if error is not None:
+        error = np.float32(info.learned_error) * error
+        if of_slice.noise is not None:
+            error = np.hypot(error, np.float32(info.noise_error) * of_slice.noise)
+    return StripAverage(mean, spread, error)
 
 
 def empty_average(shape: tuple[int, int, int], network: CbvNetwork) -> StripAverage:
@@ -191,23 +180,35 @@ def predict_standardized(
     stages = take_apart(network, info.input.frames)
     volume = empty_average(shape, network)
     with_brain = np.flatnonzero(prepared.brain.any(axis=(1, 2)))
-    for done, z in enumerate(with_brain):
-        progress(done / len(with_brain), f"Predicting slice {z + 1} of {shape[0]}")
-        frames = standardize_slice(plan, prepared.series.signal[:, z])
-        with naming_exhausted_memory(device, batch):
-            average = predict(
-                network,
-                frames,
-                info.strip,
-                stride,
-                stages=stages,
-                batch=batch,
-                device=device,
-                check_cancelled=check_cancelled,
-            )
-        average = add_corrected(average, info, plan, prepared.series.signal[:, z])
-        average = with_noise(average, info, plan, prepared.series.signal[:, z])
-        put_slice(volume, z, average, plan.box)
+
+    def standardized(z: int) -> SliceForNetwork:
+        return slice_for_network(plan, info.target, prepared.series.signal[:, z], noise=info.noise_error > 0)
+
+    def finish(z: int, of_slice: SliceForNetwork, average: StripAverage) -> None:
+        put_slice(volume, z, as_meant(average, info, of_slice), plan.box)
+
+    # Beside the network: the next slice is made, and the one before is finished.
+    with ThreadPoolExecutor(1) as beside:
+        coming, finished = beside.submit(standardized, with_brain[0]), []
+        for done, (z, following) in enumerate(zip(with_brain, [*with_brain[1:], None], strict=True)):
+            progress(done / len(with_brain), f"Predicting slice {z + 1} of {shape[0]}")
+            of_slice = coming.result()
+            if following is not None:
+                coming = beside.submit(standardized, following)
+            with naming_exhausted_memory(device, batch):
+                average = predict(
+                    network,
+                    of_slice.given,
+                    info.strip,
+                    stride,
+                    stages=stages,
+                    batch=batch,
+                    device=device,
+                    check_cancelled=check_cancelled,
+                )
+            finished.append(beside.submit(finish, z, of_slice, average))
+        for slice_of_map in finished:
+            slice_of_map.result()
     progress(1.0, "Predicted")
     return volume
 
@@ -326,20 +327,32 @@ def predict_prepared(
     )
     prepared = replace(prepared, series=lowered)
     check_cancelled()
-    progress(0.05, "Finding the arterial input")
-    aif = find_aif(prepared)
-    check_cancelled()
-    closed_form = first_pass_cbv(prepared.series, prepared.bolus, aif.curve, part_of(progress, 0.07, 0.1))
-    predicted = predict_standardized(
-        prepared,
-        checkpoint,
-        stride=settings.stride,
-        batch=settings.batch,
-        device=settings.device,
-        predict=predict,
-        progress=part_of(progress, 0.1, 1.0),
-        check_cancelled=check_cancelled,
-    )
+
+    def closed_form_map() -> tuple[ArterialInput, np.ndarray]:
+        aif = find_aif(prepared)
+        return aif, first_pass_cbv(prepared.series, prepared.bolus, aif.curve)
+
+    # The network knows nothing of the artery, so both work at the same time.
+    with ThreadPoolExecutor(1) as beside:
+        scale_of_map = beside.submit(closed_form_map)
+
+        def check() -> None:
+            check_cancelled()
+            # No map without an artery: the network need not go on.
+            if scale_of_map.done():
+                scale_of_map.result()
+
+        predicted = predict_standardized(
+            prepared,
+            checkpoint,
+            stride=settings.stride,
+            batch=settings.batch,
+            device=settings.device,
+            predict=predict,
+            progress=part_of(progress, 0.05, 1.0),
+            check_cancelled=check,
+        )
+        aif, closed_form = scale_of_map.result()
     progress(1.0, "Giving the map its scale")
     said = known_scale(checkpoint.info, closed_form, prepared.brain)
     return PredictedCase(prepared, aif, closed_form, to_blood_volume(prepared, predicted, closed_form, said))

@@ -25,24 +25,18 @@ from stunet_perfusion.network_quantities import Z_SCORE
 from stunet_perfusion.networks import CbvNetwork
 from stunet_perfusion.predict import (
     CbvMap,
-    add_corrected,
+    as_meant,
     empty_average,
     map_at_scale,
     put_slice,
     to_blood_volume,
-    with_noise,
 )
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.progress import CheckCancelled, never_cancelled
 from stunet_perfusion.reference import first_pass_cbv
 from stunet_perfusion.series import Grid
-from stunet_perfusion.standardize import (
-    CLOSED_FORM_UNIT,
-    CbvScale,
-    Standardization,
-    cbv_scale,
-    standardize_slice,
-)
+from stunet_perfusion.slice_input import slice_for_network
+from stunet_perfusion.standardize import CLOSED_FORM_UNIT, CbvScale, Standardization, cbv_scale
 from stunet_perfusion.strips import StripAverage, predict_slice_progressively, take_apart
 
 #: In fewer voxels of brain a prediction and the closed form of a slice may well not agree on where more blood is.
@@ -147,12 +141,13 @@ def preview_slices(
     closed_form = first_pass_cbv(lowered.series, lowered.bolus, aif_curve)
     said = _known_scale(info, plan, aif_curve, lowered.series.echo_time)
     stages = take_apart(network, info.input.frames)
-    averages = {}
+    averages, of_slices = {}, {}
     for place in np.flatnonzero(lowered.brain.any(axis=(1, 2))):
-        frames = standardize_slice(plan, lowered.series.signal[:, place])
+        signal = lowered.series.signal[:, place]
+        of_slices[place] = slice_for_network(plan, info.target, signal, noise=info.noise_error > 0)
         averages[place] = predict_slice_progressively(
             network,
-            frames,
+            of_slices[place].given,
             info.strip,
             stages=stages,
             batch=batch,
@@ -165,9 +160,7 @@ def preview_slices(
         for place, rounds in averages.items():
             with naming_exhausted_memory(device, batch):
                 average = next(rounds)
-            average = add_corrected(average, info, plan, lowered.series.signal[:, place])
-            average = with_noise(average, info, plan, lowered.series.signal[:, place])
-            put_slice(volume, place, average, plan.box)
+            put_slice(volume, place, as_meant(average, info, of_slices[place]), plan.box)
         yield PreviewRound(stage, _blood_volume(lowered, volume, closed_form, said), closed_form)
 
 

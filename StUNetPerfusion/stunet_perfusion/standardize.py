@@ -18,18 +18,13 @@ from scipy.sparse import csr_array
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.first_pass import (
     FirstPass,
-    SliceCurves,
     find_first_pass,
-    noise_of_blood_volume,
-    relative_blood_volume,
     trimmed_mean,
-    verbena_blood_volume,
 )
 from stunet_perfusion.network_quantities import (
     CORRECTION_TO_FIT,
     CORRECTION_TO_VERBENA,
     CURVES_AND_FIT,
-    CURVES_AND_MAPS,
     CURVES_AND_VERBENA,
     PIXELS,
     SIGNAL,
@@ -62,16 +57,6 @@ CLOSED_FORM_UNIT = 0.5
 #: A brain that fills less of the box than this is enlarged to fill it: its structures would be far smaller than those
 #: that a network knows.
 SMALLEST_BRAIN_IN_BOX = 0.6
-
-#: Noise of the closed form may well be outside of what z-scores are cut to. It is cut where it is beyond use.
-CLOSED_FORM_CLIP = 10.0
-
-#: Errors of the fit that are smaller than this, in halves of the brain's mean, are not all noise: delay, vessels,
-#: leakage. Noise below it is no unit for them.
-SMALLEST_FIT_NOISE = 0.15
-
-#: The fit over its noise reaches about 25 in vessels at full dose. For the network it is so many times as large.
-FIT_OVER_NOISE_GAIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -226,132 +211,7 @@ def frame_window(frames: int, arrival: int, wanted: int = 64) -> np.ndarray:
     return np.minimum(start + np.arange(wanted), frames - 1)
 
 
-def standardize_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
-    """The network's input for one slice.
-
-    :param signal: (T, Y, X) of the prepared series, every frame of it
-    :returns: (64, 256, 256) float32, z-scores in [-5, 5], or curves of -ln(S/S0) in [-10, 10], which maps may follow
-    """
-    box, signal = _cropped(plan.box, signal)
-    if plan.quantity != SIGNAL:
-        return _curves_and_maps(plan, box, signal)
-    resampled = into_box(box, signal[plan.window])
-    resampled -= plan.signal_mean
-    resampled /= plan.signal_sd
-    return np.clip(resampled, -CLIP, CLIP, out=resampled)
-
-
-def _curves_and_maps(plan: Standardization, box: SquareBox, signal: np.ndarray) -> np.ndarray:
-    """`standardize_slice` of curves.
-
-    :param box: as it lies in the signal
-    :param signal: (T, Y, X), cropped
-    """
-    found, window = plan.first_pass, plan.window
-    needed = len(signal) if plan.quantity == CURVES_AND_FIT else max(int(window.max()) + 1, found.stop)
-    of_slice = SliceCurves.of(signal, found, needed)
-    maps = _maps(plan, of_slice, signal)
-    # Curves are cut before the gain, which is the same, and get it in the box, where they are fewer.
-    seen, most = of_slice.curves[window[0] : window[-1] + 1], LOG_RATIO_CLIP / LOG_RATIO_GAIN
-    result = np.empty((len(window) + len(maps), box.size, box.size), np.float32)
-    curves = into_box(box, np.clip(seen, -most, most, out=seen))
-    np.multiply(curves[window - window[0]], np.float32(LOG_RATIO_GAIN), out=result[: len(window)])
-    for place, values in enumerate(maps, start=len(window)):
-        result[place] = into_box(box, np.clip(values, -LOG_RATIO_CLIP, LOG_RATIO_CLIP))
-    return result
-
-
-def _maps(plan: Standardization, of_slice: SliceCurves, signal: np.ndarray) -> list[np.ndarray]:
-    """(Y, X) each, what follows the frames; see `network_quantities`."""
-    unit, baseline = np.float32(CLOSED_FORM_UNIT), of_slice.baseline / np.float32(plan.signal_sd)
-    if plan.quantity == CURVES_AND_MAPS:
-        return [of_slice.blood_volume() / unit, baseline]
-    if plan.quantity == CURVES_AND_VERBENA:
-        return [verbena_blood_volume(signal, plan.first_pass) / unit, baseline]
-    if plan.quantity == CURVES_AND_FIT:
-        fit, noise = of_slice.fitted_blood_volume() / unit, of_slice.fit_noise() / unit
-        log_noise = np.log(np.maximum(noise / np.float32(SMALLEST_FIT_NOISE), np.float32(0.01)))
-        return [fit, fit * np.float32(FIT_OVER_NOISE_GAIN / fit_unit(plan)), log_noise, baseline]
-    return []
-
-
-def fit_unit(plan: Standardization) -> float:
-    """What a network that corrects the fit says its correction in: the fit's noise in a voxel of the brain, in halves
-    of the brain's mean, and no less than what the fit is off without noise.
-
-    :param plan: with a fit
-    """
-    found = plan.first_pass
-    return math.hypot(found.curve_noise * found.fit.noise_gain / CLOSED_FORM_UNIT, SMALLEST_FIT_NOISE)
-
-
-def corrected_slice(plan: Standardization, target: str, signal: np.ndarray) -> tuple[np.ndarray, float]:
-    """What a network corrects, for one slice, and the unit of its correction.
-
-    :param target: one of `CORRECTIONS`
-    :param signal: (T, Y, X) of the prepared series, every frame of it
-    :returns: (256, 256) float32 as `closed_form_slice`, and the unit in halves of the brain's mean
-    """
-    if target == CORRECTION_TO_FIT:
-        return fit_slice(plan, signal), fit_unit(plan)
-    if target == CORRECTION_TO_VERBENA:
-        return verbena_slice(plan, signal), 1.0
-    return closed_form_slice(plan, signal), 1.0
-
-
-def fit_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
-    """The fit of the brain's mean curve, for one slice.
-
-    :param plan: with a fit
-    :param signal: (T, Y, X) of the prepared series, every frame of it
-    :returns: (256, 256) float32, in halves of the brain's mean: 0 at the mean, -2 without blood
-    """
-    box, signal = _cropped(plan.box, signal)
-    values = (SliceCurves.of(signal, plan.first_pass).fitted_blood_volume() - 1) / np.float32(CLOSED_FORM_UNIT)
-    return into_box(box, np.clip(values, -CLOSED_FORM_CLIP, CLOSED_FORM_CLIP, out=values))
-
-
-def verbena_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
-    """Verbena's map, for one slice.
-
-    :param plan: whose first pass has Verbena's area
-    :param signal: (T, Y, X) of the prepared series, every frame of it
-    :returns: (256, 256) float32, in halves of its mean over the brain: 0 at the mean, -2 without blood
-    """
-    box, signal = _cropped(plan.box, signal)
-    values = (verbena_blood_volume(signal, plan.first_pass) - 1) / np.float32(CLOSED_FORM_UNIT)
-    return into_box(box, np.clip(values, -CLOSED_FORM_CLIP, CLOSED_FORM_CLIP, out=values))
-
-
-def closed_form_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
-    """What a network that corrects the closed form corrects, for one slice.
-
-    :param plan: of a target that is a correction
-    :param signal: (T, Y, X) of the prepared series, every frame of it
-    :returns: (256, 256) float32, in halves of the brain's mean: 0 at the mean, -2 without blood
-    """
-    box, signal = _cropped(plan.box, signal)
-    values = (relative_blood_volume(signal, plan.first_pass) - 1) / np.float32(CLOSED_FORM_UNIT)
-    return into_box(box, np.clip(values, -CLOSED_FORM_CLIP, CLOSED_FORM_CLIP, out=values))
-
-
-def noise_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
-    """The standard deviation of the noise of the fit, where there is one, or of the closed form, for one slice.
-
-    :param plan: with a first pass
-    :param signal: (T, Y, X) of the prepared series, every frame of it
-    :returns: (256, 256) float32, in halves of the brain's mean
-    """
-    box, signal = _cropped(plan.box, signal)
-    found = plan.first_pass
-    if found.fit is None:
-        noise = noise_of_blood_volume(signal, found)
-    else:
-        noise = SliceCurves.of(signal, found, found.stop).fit_noise()
-    return into_box(box, noise / np.float32(CLOSED_FORM_UNIT))
-
-
-def _cropped(box: SquareBox, images: np.ndarray) -> tuple[SquareBox, np.ndarray]:
+def cropped(box: SquareBox, images: np.ndarray) -> tuple[SquareBox, np.ndarray]:
     """Images without what `into_box` never looks at, and the box as it lies in them: half of a slice may be air.
 
     :param images: (..., Y, X)
@@ -367,7 +227,7 @@ def _cropped(box: SquareBox, images: np.ndarray) -> tuple[SquareBox, np.ndarray]
 
 
 def closed_form_scale(cbv: np.ndarray, brain: np.ndarray) -> CbvScale:
-    """The line between a CBV map and the unit in which a network corrects the closed form, see `closed_form_slice`.
+    """The line between a CBV map and the unit in which a network corrects the closed form, see `corrected_slice`.
 
     :raises InputError: a map without blood
     """

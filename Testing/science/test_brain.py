@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from science.shared import shared_data
 from science.synthetic import head_of, make_series, oblique_grid
-from stunet_perfusion.brain import brain_mask, mean_curve
+from stunet_perfusion.brain import _ellipse, brain_mask, mean_curve
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.series import DscSeries
 
@@ -133,3 +133,12 @@ def test_mask_and_mean_curve_make_no_copy_of_the_series():
     tracemalloc.stop()
     # a slice is a twentieth of the series, a frame a fortieth
     assert peak < 0.3 * series.signal.nbytes
+
+
+@pytest.mark.parametrize("row", range(1, 9))
+@pytest.mark.parametrize("column", [1, 2, 3, 5, 8])
+def test_the_ellipse_is_the_ball_of_the_toolkit(row, column):
+    point = np.zeros((1, 2 * row + 3, 2 * column + 3), np.uint8)
+    point[0, row + 1, column + 1] = 1
+    ball = sitk.BinaryDilate(sitk.GetImageFromArray(point), [column, row, 0], sitk.sitkBall, 0, 1)
+    np.testing.assert_array_equal(_ellipse(row, column), sitk.GetArrayFromImage(ball)[:, 1:-1, 1:-1])

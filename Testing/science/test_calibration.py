@@ -17,9 +17,9 @@ from stunet_perfusion.first_pass import find_first_pass, first_pass_at_dose, noi
 from stunet_perfusion.first_pass import relative_blood_volume as blood_volume
 from stunet_perfusion.network_quantities import BLOOD_VOLUME, CURVES_AND_MAPS
 from stunet_perfusion.networks import build_network
-from stunet_perfusion.predict import plan_for, with_noise
+from stunet_perfusion.predict import as_meant, plan_for
 from stunet_perfusion.preparation import PreparedSeries
-from stunet_perfusion.standardize import noise_slice
+from stunet_perfusion.slice_input import noise_slice, slice_for_network
 from stunet_perfusion.strips import StripAverage, StripRule
 from stunet_perfusion.training.calibration import ErrorSample, fit_error
 
@@ -73,12 +73,12 @@ def test_the_expected_error_and_the_noise_add_up_as_squares():
     plan = plan_for(prepared, INFO)
     signal = prepared.series.signal[:, 1]
     zero = np.zeros((64, 64), np.float32)
-    average = with_noise(StripAverage(zero, zero, zero + 0.4), INFO, plan, signal)
+    of_slice = slice_for_network(plan, INFO.target, signal, noise=True)
+    average = as_meant(StripAverage(zero, zero, zero + 0.4), INFO, of_slice)
     noise = noise_slice(plan, signal)
     np.testing.assert_allclose(average.error**2, 0.2**2 + (0.25 * noise) ** 2, rtol=1e-5)
     assert noise.max() > 0.01
-    silent = StripAverage(zero, zero)
-    assert with_noise(silent, INFO, plan, signal) is silent
+    assert as_meant(StripAverage(zero, zero), INFO, of_slice).error is None
 
 
 def test_the_factors_that_made_the_errors_are_found_again():

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from science.synthetic import gamma_variate, make_series
 from stunet_perfusion.concentration import baseline_signal, concentration
-from stunet_perfusion.dose import METHODS, moving_average, simulate_dose, simulate_slice
+from stunet_perfusion.dose import METHODS, centered_mean, moving_average, simulate_dose, simulate_slice
 from stunet_perfusion.errors import InputError
 
 ECHO_TIME = 0.03
@@ -48,6 +48,14 @@ def test_moving_average_is_the_mean_over_the_window():
     signal = generator().random((9, 3)).astype(np.float32)
     expected = [signal[:1], signal[:3], *(signal[i - 2 : i + 3] for i in range(2, 7)), signal[6:], signal[8:]]
     np.testing.assert_allclose(moving_average(signal, 5), [part.mean(axis=0) for part in expected], rtol=1e-6)
+
+
+def test_all_frames_of_the_moving_average_at_once_are_each_of_them_alone():
+    """Bit for bit: a preview computes one frame, a case all."""
+    signal = generator().normal(500, 90, (30, 5, 4)).astype(np.float32)
+    for window in (1, 3, 5, 9):
+        alone = [centered_mean(signal, frame, window) for frame in range(len(signal))]
+        np.testing.assert_array_equal(moving_average(signal, window), alone)
 
 
 def test_moving_average_returns_a_slope_as_it_is_to_the_ends():

@@ -18,6 +18,7 @@ from stunet_perfusion.dose import simulate_slice
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.evaluation.classical import closed_form
 from stunet_perfusion.first_pass import (
+    SliceCurves,
     find_first_pass,
     first_pass_at_dose,
     log_ratio,
@@ -47,16 +48,15 @@ from stunet_perfusion.predict import PredictionSettings, predict_case, predict_s
 from stunet_perfusion.preparation import PreparedSeries, prepare
 from stunet_perfusion.preview import aif_at_dose, plan_at_dose, preview_slices, slices_at_dose
 from stunet_perfusion.reference import first_pass_cbv
+from stunet_perfusion.slice_input import corrected_slice, standardize_slice
 from stunet_perfusion.standardize import (
     CLIP,
     LOG_RATIO_CLIP,
     LOG_RATIO_GAIN,
     closed_form_scale,
-    closed_form_slice,
     into_box,
     out_of_box,
     plan_standardization,
-    standardize_slice,
 )
 from stunet_perfusion.strips import StripRule
 
@@ -127,6 +127,18 @@ def test_the_closed_form_is_the_first_pass_up_to_the_arterial_factor_and_air_hol
     np.testing.assert_allclose(cbv[HEAD], factor * ours[HEAD], rtol=1e-3, atol=1e-5)
     assert not ours[~HEAD].any()
     assert not log_ratio(prepared.series.signal[:, 1], np.arange(9), found)[:, ~HEAD[1]].any()
+
+
+def test_the_curves_of_a_slice_are_those_of_the_reference_over_the_brains_mean():
+    prepared = prepared_at(40.0, noise=4.0)
+    found, signal = find_first_pass(prepared), prepared.series.signal[:, 1].copy()
+    signal[20, 20, 18], signal[21, 20, 18] = 0, -2
+    of_slice = SliceCurves.of(signal, found)
+    expected = concentration_curves(signal, found.baseline_frames, None) / found.brain_area
+    tissue = of_slice.baseline > found.air
+    np.testing.assert_allclose(of_slice.curves[:, tissue], expected[:, tissue], rtol=1e-5, atol=1e-6)
+    assert not of_slice.curves[:, ~tissue].any()
+    np.testing.assert_array_equal(of_slice.blood_volume(), relative_blood_volume(signal, found))
 
 
 def test_input_is_cut_where_only_arteries_are():
@@ -269,7 +281,7 @@ def test_the_closed_form_of_a_slice_is_counted_from_the_brains_mean():
     prepared = prepared_at(40.0)
     plan = plan_standardization(prepared, target=CORRECTION)
     assert plan.quantity == SIGNAL
-    counted = closed_form_slice(plan, prepared.series.signal[:, 1])
+    counted = corrected_slice(plan, CORRECTION, prepared.series.signal[:, 1])
     curves = concentration_curves(prepared.series.signal[:, 1], prepared.bolus.arrival, None)
     share = curves[: plan.first_pass.stop].sum(axis=0) / plan.first_pass.brain_area
     middle = inside(plan)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -16,20 +17,29 @@ from stunet_perfusion.aif import automatic_aif
 from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.cli import main
 from stunet_perfusion.dose import simulate_dose
+from stunet_perfusion.errors import InputError
 from stunet_perfusion.metrics import nrcbv
 from stunet_perfusion.networks import build_network
+from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.phantom import Protocol, make_phantom, mni_anatomy
 from stunet_perfusion.predict import (
     PredictionSettings,
+    as_meant,
+    empty_average,
+    plan_for,
     predict_case,
+    predict_prepared,
     predict_standardized,
+    put_slice,
     to_blood_volume,
 )
 from stunet_perfusion.preparation import prepare
 from stunet_perfusion.reading import read_map
 from stunet_perfusion.reference import first_pass_cbv
+from stunet_perfusion.resources import shipped_checkpoint
+from stunet_perfusion.slice_input import slice_for_network
 from stunet_perfusion.standardize import cbv_scale
-from stunet_perfusion.strips import StripAverage, StripRule
+from stunet_perfusion.strips import StripAverage, StripRule, predict_slice
 from stunet_perfusion.writing import write_map, write_series
 
 SHAPE = (3, 40, 36)
@@ -105,6 +115,40 @@ def test_a_case_at_a_dose_is_the_case_of_the_simulated_series(series, brain, kno
     aif = automatic_aif(case.prepared)
     closed_form = first_pass_cbv(case.prepared.series, case.prepared.bolus, aif.curve)
     np.testing.assert_array_equal(case.closed_form, closed_form)
+
+
+def test_what_runs_beside_the_network_gives_the_map_of_one_slice_after_another(series, brain):
+    trained = checkpoint.load(shipped_checkpoint())
+    prepared = prepare(series, mask=brain, drop_frames=0)
+    together = predict_standardized(prepared, trained, stride=16)
+    plan = plan_for(prepared, trained.info)
+    network = fold_batch_normalization(trained.network)
+    expected = empty_average(SHAPE, network)
+    for z in (0, 1):
+        signal = prepared.series.signal[:, z]
+        of_slice = slice_for_network(plan, trained.info.target, signal, noise=True)
+        average = predict_slice(network, of_slice.given, trained.info.strip, 16)
+        put_slice(expected, z, as_meant(average, trained.info, of_slice), plan.box)
+    np.testing.assert_allclose(together.mean, expected.mean, atol=1e-5)
+    np.testing.assert_allclose(together.error, expected.error, atol=1e-5)
+    assert not together.mean[2].any(), "no brain there"
+
+
+def test_the_network_stops_where_no_artery_is_found(series, brain, known):
+    """Both work at the same time, and nobody waits for a map that will not be."""
+
+    def no_artery(prepared):
+        raise InputError("arterial input", "is not to be found", "give one")
+
+    def endless(*args, check_cancelled, **others):
+        for _ in range(1000):
+            check_cancelled()
+            time.sleep(0.01)
+        pytest.fail("the network went on")
+
+    prepared = prepare(series, mask=brain, drop_frames=0)
+    with pytest.raises(InputError, match="not to be found"):
+        predict_prepared(prepared, known, PredictionSettings(stride=16), find_aif=no_artery, predict=endless)
 
 
 @pytest.mark.parametrize("drift", [-0.01, 0.01])

@@ -10,19 +10,19 @@ from science.synthetic import make_series
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.network_quantities import PIXELS
 from stunet_perfusion.preparation import prepare
+from stunet_perfusion.slice_input import standardize_slice
 from stunet_perfusion.standardize import (
     CLIP,
     CbvScale,
     SquareBox,
-    _cropped,
     cbv_scale,
+    cropped,
     frame_window,
     into_box,
     out_of_box,
     plan_standardization,
     recover_scale,
     square_box,
-    standardize_slice,
 )
 
 INSIDE = SquareBox((10.5, 74.5), (20.5, 84.5), 256)
@@ -81,9 +81,9 @@ def test_a_box_of_pixels_takes_them_as_they_are_or_is_the_tight_one(first, heigh
 def test_what_lies_outside_of_the_box_is_not_needed(row, column):
     box = SquareBox((row[0], row[0] + row[1]), (column[0], column[0] + column[1]), 32)
     images = np.random.default_rng(0).normal(size=(2, 50, 70)).astype(np.float32)
-    shifted, cropped = _cropped(box, images)
-    np.testing.assert_allclose(into_box(shifted, cropped), into_box(box, images), atol=1e-5)
-    assert cropped.shape[1] <= row[1] + 3
+    shifted, smaller = cropped(box, images)
+    np.testing.assert_allclose(into_box(shifted, smaller), into_box(box, images), atol=1e-5)
+    assert smaller.shape[1] <= row[1] + 3
     assert cropped.shape[2] <= column[1] + 3
 
 

@@ -29,16 +29,8 @@ from stunet_perfusion.network_quantities import BLOOD_VOLUME, CORRECTION_TO_FIT,
 from stunet_perfusion.phantom import Protocol, make_phantom, mni_anatomy
 from stunet_perfusion.predict import PredictionSettings, predict_case, predict_standardized
 from stunet_perfusion.preparation import prepare
-from stunet_perfusion.standardize import (
-    SMALLEST_FIT_NOISE,
-    fit_slice,
-    fit_unit,
-    into_box,
-    noise_slice,
-    out_of_box,
-    plan_standardization,
-    standardize_slice,
-)
+from stunet_perfusion.slice_input import SMALLEST_FIT_NOISE, corrected_slice, fit_unit, noise_slice, standardize_slice
+from stunet_perfusion.standardize import into_box, out_of_box, plan_standardization
 from stunet_perfusion.strip_rule import StripRule
 from stunet_perfusion.template_fit import fit_template
 
@@ -187,7 +179,7 @@ def test_the_maps_beside_the_curves_are_the_fit_its_noise_and_the_baseline():
     assert given.shape == (64 + MAPS[CURVES_AND_FIT], 64, 64)
     fit, in_units, log_noise, _ = given[64:]
     middle = into_box(plan.box, HEAD[1].astype(np.float32)) > 0.999
-    np.testing.assert_allclose(fit[middle], 2 + fit_slice(plan, signal)[middle], atol=1e-4)
+    np.testing.assert_allclose(fit[middle], 2 + corrected_slice(plan, CORRECTION_TO_FIT, signal)[middle], atol=1e-4)
     np.testing.assert_allclose(in_units[middle], 0.2 * fit[middle] / fit_unit(plan), rtol=1e-3, atol=1e-3)
     # Resampling the logarithm of the noise, or the logarithm of resampled noise, is not quite the same.
     np.testing.assert_allclose(
@@ -207,7 +199,7 @@ def test_an_untrained_correction_to_the_fit_is_the_fit(dose):
     said = predict_standardized(case.prepared, known, stride=16).mean
     expected = np.stack(
         [
-            out_of_box(plan.box, fit_slice(plan, plane), SHAPE[1:])
+            out_of_box(plan.box, corrected_slice(plan, CORRECTION_TO_FIT, plane), SHAPE[1:])
             for plane in np.moveaxis(case.prepared.series.signal, 1, 0)
         ]
     )
@@ -235,7 +227,7 @@ def test_what_the_network_says_counts_in_units_of_the_fits_noise():
         prepared = prepared_at(peak, noise=40.0)
         plan = plan_standardization(prepared, 64, 64, CURVES_AND_FIT, CORRECTION_TO_FIT)
         said = predict_standardized(prepared, Checkpoint(info, SaysOne(), "one"), stride=16)
-        fit = into_box(plan.box, np.zeros(SHAPE[1:], np.float32)) + fit_slice(plan, prepared.series.signal[:, 1])
+        fit = corrected_slice(plan, CORRECTION_TO_FIT, prepared.series.signal[:, 1])
         more = said.mean[1] - out_of_box(plan.box, fit, SHAPE[1:])
         unit = fit_unit(plan)
         np.testing.assert_allclose(more[HEAD[1]], unit, rtol=1e-3)

@@ -20,15 +20,14 @@ from stunet_perfusion.network_quantities import CORRECTION, LOG_RATIO
 from stunet_perfusion.networks import build_network
 from stunet_perfusion.phantom import image_files
 from stunet_perfusion.preparation import prepare
+from stunet_perfusion.slice_input import corrected_slice, standardize_slice
 from stunet_perfusion.standardize import (
     CLIP,
     LOG_RATIO_CLIP,
     cbv_scale,
     closed_form_scale,
-    closed_form_slice,
     into_box,
     plan_standardization,
-    standardize_slice,
 )
 from stunet_perfusion.training.loop import EpochStrips, learning_rate_at, make_optimizer, train
 from stunet_perfusion.training.losses import edge_sums, error_sums, l2_sums, loss_sums
@@ -80,7 +79,7 @@ def test_a_correction_is_taught_what_the_map_has_beyond_the_closed_form(dose):
     plan = plan_standardization(prepared, 64, 128, LOG_RATIO, CORRECTION)
     own = closed_form_scale(cbv, brain)
     expected = (into_box(plan.box, cbv[2]) - own.mean) / own.sd
-    taught = slices.targets[1] + closed_form_slice(plan, series.signal[:, 2])
+    taught = slices.targets[1] + corrected_slice(plan, CORRECTION, series.signal[:, 2])
     np.testing.assert_allclose(taught[slices.brain[1]], expected[slices.brain[1]], atol=1e-4)
     assert slices.clip == LOG_RATIO_CLIP
 

@@ -20,7 +20,8 @@ from stunet_perfusion.phantom import DOSES, Phantom
 from stunet_perfusion.predict import plan_for, predict_standardized
 from stunet_perfusion.preparation import PreparedSeries, prepare
 from stunet_perfusion.progress import Progress, no_progress
-from stunet_perfusion.standardize import closed_form_scale, noise_slice, out_of_box
+from stunet_perfusion.slice_input import noise_slice
+from stunet_perfusion.standardize import closed_form_scale, out_of_box
 
 #: The share of voxels whose truth is to lie within the interval, and its half width in standard deviations.
 LEVEL = 0.95

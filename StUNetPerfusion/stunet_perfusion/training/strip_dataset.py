@@ -10,17 +10,10 @@ import torch
 from torch.utils.data import Dataset
 
 from stunet_perfusion.checkpoint_document import NetworkInput
-from stunet_perfusion.network_quantities import CORRECTIONS, MAPS, Z_SCORE
+from stunet_perfusion.network_quantities import MAPS, Z_SCORE
 from stunet_perfusion.preparation import PreparedSeries
-from stunet_perfusion.standardize import (
-    CLIP,
-    cbv_scale,
-    closed_form_scale,
-    corrected_slice,
-    into_box,
-    plan_standardization,
-    standardize_slice,
-)
+from stunet_perfusion.slice_input import slice_for_network
+from stunet_perfusion.standardize import CLIP, cbv_scale, closed_form_scale, into_box, plan_standardization
 from stunet_perfusion.strips import cut_strip, strip_starts
 
 #: Strips with less brain than this share of their pixels teach little, and there are many of them.
@@ -86,15 +79,14 @@ def training_slices(
     targets = np.empty((len(slices), size, size), np.float32)
     inside = np.empty(targets.shape, bool)
     for n, z in enumerate(slices):
-        signal = prepared.series.signal[:, z]
-        signals[n] = standardize_slice(plan, signal)
+        of_slice = slice_for_network(plan, recipe.target, prepared.series.signal[:, z])
+        signals[n] = of_slice.given
         targets[n] = scale.to_standardized(into_box(plan.box, target[z]))
         if own_unit is not None:
             cut = scale.to_blood_volume(targets[n])
             targets[n] = (cut - own_unit.mean) / own_unit.sd
-        if recipe.target in CORRECTIONS:
-            corrected, unit = corrected_slice(plan, recipe.target, signal)
-            targets[n] = (targets[n] - corrected) / unit
+        if of_slice.corrected is not None:
+            targets[n] = (targets[n] - of_slice.corrected) / of_slice.unit
         inside[n] = into_box(plan.box, brain[z]) > 0.5
     return TrainingSlices(signals, targets, inside, plan.clip)
 

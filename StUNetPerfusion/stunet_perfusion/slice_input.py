@@ -1,0 +1,188 @@
+"""What is made of a slice for a network: its input, and the map that it corrects.
+
+The frames around the bolus in the box, as the paper's z-scores or as curves of -ln(S/S0), which maps may follow; see
+`network_quantities`. A plan, as `standardize` makes it of the whole series, says how.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from stunet_perfusion.first_pass import SliceCurves, noise_of_blood_volume, verbena_blood_volume
+from stunet_perfusion.network_quantities import (
+    CORRECTION_TO_FIT,
+    CORRECTION_TO_VERBENA,
+    CORRECTIONS,
+    CURVES_AND_FIT,
+    CURVES_AND_MAPS,
+    CURVES_AND_VERBENA,
+    SIGNAL,
+    Z_SCORE,
+)
+from stunet_perfusion.standardize import (
+    CLIP,
+    CLOSED_FORM_UNIT,
+    LOG_RATIO_CLIP,
+    LOG_RATIO_GAIN,
+    SquareBox,
+    Standardization,
+    cropped,
+    into_box,
+)
+
+#: Noise of the closed form may well be outside of what z-scores are cut to. It is cut where it is beyond use.
+CLOSED_FORM_CLIP = 10.0
+
+#: Errors of the fit that are smaller than this, in halves of the brain's mean, are not all noise: delay, vessels,
+#: leakage. Noise below it is no unit for them.
+SMALLEST_FIT_NOISE = 0.15
+
+#: The fit over its noise reaches about 25 in vessels at full dose. For the network it is so many times as large.
+FIT_OVER_NOISE_GAIN = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class SliceForNetwork:
+    """All that is made of a slice for a network, in the box.
+
+    :param given: (64, 256, 256) float32, its input: z-scores in [-5, 5], or curves of -ln(S/S0) in [-10, 10], which
+        maps may follow
+    :param corrected: (256, 256) float32, the map that it corrects, in halves of the brain's mean, or None
+    :param unit: what it says its correction in, in halves of the brain's mean
+    :param noise: (256, 256) float32, as `noise_slice`, or None where it is not wanted
+    """
+
+    given: np.ndarray
+    corrected: np.ndarray | None = None
+    unit: float = 1.0
+    noise: np.ndarray | None = None
+
+
+def slice_for_network(plan: Standardization, target: str, signal: np.ndarray, noise: bool = False) -> SliceForNetwork:
+    """The network's input for one slice, and what its output is to be added to.
+
+    :param target: what the network says, one of `TARGETS`
+    :param signal: (T, Y, X) of the prepared series, every frame of it
+    :param noise: whether the noise is wanted
+    """
+    box, signal = cropped(plan.box, signal)
+    if plan.first_pass is None:
+        return SliceForNetwork(_signal_in_box(plan, box, signal))
+    of_slice = SliceCurves.of(signal, plan.first_pass, _frames_needed(plan, target, len(signal)))
+    corrected = into_box(box, _corrected(plan, target, of_slice, signal)) if target in CORRECTIONS else None
+    spread = into_box(box, _noise(plan, of_slice, signal)) if noise else None
+    # Last, since the curves are cut where they are.
+    given = (
+        _signal_in_box(plan, box, signal) if plan.quantity == SIGNAL else _curves_and_maps(plan, box, of_slice, signal)
+    )
+    return SliceForNetwork(given, corrected, fit_unit(plan) if target == CORRECTION_TO_FIT else 1.0, spread)
+
+
+def standardize_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
+    """The network's input for one slice, see `SliceForNetwork.given`.
+
+    :param signal: (T, Y, X) of the prepared series, every frame of it
+    """
+    return slice_for_network(plan, Z_SCORE, signal).given
+
+
+def corrected_slice(plan: Standardization, target: str, signal: np.ndarray) -> np.ndarray:
+    """What a network corrects, for one slice.
+
+    :param target: one of `CORRECTIONS`, which the plan was made for
+    :param signal: (T, Y, X) of the prepared series, every frame of it
+    :returns: (256, 256) float32, in halves of the brain's mean: 0 at the mean, -2 without blood
+    """
+    box, signal = cropped(plan.box, signal)
+    of_slice = SliceCurves.of(signal, plan.first_pass, _frames_needed(plan, target, len(signal)))
+    return into_box(box, _corrected(plan, target, of_slice, signal))
+
+
+def noise_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
+    """The standard deviation of the noise of the fit, where there is one, or of the closed form, for one slice.
+
+    :param plan: with a first pass
+    :param signal: (T, Y, X) of the prepared series, every frame of it
+    :returns: (256, 256) float32, in halves of the brain's mean
+    """
+    box, signal = cropped(plan.box, signal)
+    return into_box(box, _noise(plan, SliceCurves.of(signal, plan.first_pass, plan.first_pass.stop), signal))
+
+
+def fit_unit(plan: Standardization) -> float:
+    """What a network that corrects the fit says its correction in: the fit's noise in a voxel of the brain, in halves
+    of the brain's mean, and no less than what the fit is off without noise.
+
+    :param plan: with a fit
+    """
+    found = plan.first_pass
+    return math.hypot(found.curve_noise * found.fit.noise_gain / CLOSED_FORM_UNIT, SMALLEST_FIT_NOISE)
+
+
+def _frames_needed(plan: Standardization, target: str, frames: int) -> int:
+    """How many first frames of the curves anything is made of."""
+    if plan.quantity == CURVES_AND_FIT or target == CORRECTION_TO_FIT:
+        return frames
+    return max(int(plan.window.max()) + 1, plan.first_pass.stop)
+
+
+def _signal_in_box(plan: Standardization, box: SquareBox, signal: np.ndarray) -> np.ndarray:
+    """The paper's input: (T, Y, X), cropped, to z-scores."""
+    resampled = into_box(box, signal[plan.window])
+    resampled -= plan.signal_mean
+    resampled /= plan.signal_sd
+    return np.clip(resampled, -CLIP, CLIP, out=resampled)
+
+
+def _curves_and_maps(plan: Standardization, box: SquareBox, of_slice: SliceCurves, signal: np.ndarray) -> np.ndarray:
+    """Curves, and the maps that follow them. The curves at hand are cut.
+
+    :param box: as it lies in the signal
+    :param signal: (T, Y, X), cropped
+    """
+    window = plan.window
+    maps = _maps(plan, of_slice, signal)
+    # Curves are cut before the gain, which is the same, and get it in the box, where they are fewer.
+    seen, most = of_slice.curves[window[0] : window[-1] + 1], LOG_RATIO_CLIP / LOG_RATIO_GAIN
+    result = np.empty((len(window) + len(maps), box.size, box.size), np.float32)
+    curves = into_box(box, np.clip(seen, -most, most, out=seen))
+    np.multiply(curves[window - window[0]], np.float32(LOG_RATIO_GAIN), out=result[: len(window)])
+    for place, values in enumerate(maps, start=len(window)):
+        result[place] = into_box(box, np.clip(values, -LOG_RATIO_CLIP, LOG_RATIO_CLIP))
+    return result
+
+
+def _maps(plan: Standardization, of_slice: SliceCurves, signal: np.ndarray) -> list[np.ndarray]:
+    """(Y, X) each, what follows the frames; see `network_quantities`."""
+    unit, baseline = np.float32(CLOSED_FORM_UNIT), of_slice.baseline / np.float32(plan.signal_sd)
+    if plan.quantity == CURVES_AND_MAPS:
+        return [of_slice.blood_volume() / unit, baseline]
+    if plan.quantity == CURVES_AND_VERBENA:
+        return [verbena_blood_volume(signal, plan.first_pass) / unit, baseline]
+    if plan.quantity == CURVES_AND_FIT:
+        fit, noise = of_slice.fitted_blood_volume() / unit, of_slice.fit_noise() / unit
+        log_noise = np.log(np.maximum(noise / np.float32(SMALLEST_FIT_NOISE), np.float32(0.01)))
+        return [fit, fit * np.float32(FIT_OVER_NOISE_GAIN / fit_unit(plan)), log_noise, baseline]
+    return []
+
+
+def _corrected(plan: Standardization, target: str, of_slice: SliceCurves, signal: np.ndarray) -> np.ndarray:
+    """(Y, X) what a network corrects, from the brain's mean on and cut."""
+    if target == CORRECTION_TO_FIT:
+        volume = of_slice.fitted_blood_volume()
+    elif target == CORRECTION_TO_VERBENA:
+        volume = verbena_blood_volume(signal, plan.first_pass)
+    else:
+        volume = of_slice.blood_volume()
+    values = (volume - 1) / np.float32(CLOSED_FORM_UNIT)
+    return np.clip(values, -CLOSED_FORM_CLIP, CLOSED_FORM_CLIP, out=values)
+
+
+def _noise(plan: Standardization, of_slice: SliceCurves, signal: np.ndarray) -> np.ndarray:
+    """(Y, X) what `noise_slice` brings into the box."""
+    fitted = plan.first_pass.fit is not None
+    noise = of_slice.fit_noise() if fitted else noise_of_blood_volume(signal, plan.first_pass)
+    return noise / np.float32(CLOSED_FORM_UNIT)
