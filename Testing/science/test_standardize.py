@@ -84,7 +84,7 @@ def test_what_lies_outside_of_the_box_is_not_needed(row, column):
     shifted, smaller = cropped(box, images)
     np.testing.assert_allclose(into_box(shifted, smaller), into_box(box, images), atol=1e-5)
     assert smaller.shape[1] <= row[1] + 3
-    assert cropped.shape[2] <= column[1] + 3
+    assert smaller.shape[2] <= column[1] + 3
 
 
 def test_resampling_into_the_box_is_bilinear_as_simpleitk_does_it():
