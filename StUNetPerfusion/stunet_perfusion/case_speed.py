@@ -36,7 +36,8 @@ class CaseSpeed:
 
     :param case: seconds from a series in memory to its CBV map
     :param stages: how many of these each of its stages took, by the words that its progress says; the network is one
-        of them
+        of them. What runs beside the network (the arterial input, the closed form, the slice before and the next) is
+        in none of them, but takes processors from it.
     :param preview: seconds from a dose to the first map of one slice, everything being in memory
     :param refined: seconds from a dose to the exact map of one slice
     :param memory_ratio: the most memory that the process held beyond what it held before, over that of the series; None
