@@ -20,7 +20,7 @@ from stunet_perfusion.preparation import prepare
 from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.reference.speed import ECHO_TIME, FRAME_INTERVAL, brain_like_curves
 from stunet_perfusion.series import DscSeries, Grid
-from stunet_perfusion.slice_input import standardize_slice
+from stunet_perfusion.slice_input import slice_for_network
 from stunet_perfusion.strips import predict_slice, predict_slice_progressively
 
 #: A low dose that has to be simulated, so that all of the work is measured.
@@ -141,8 +141,8 @@ def brain_like_series(shape: tuple[int, int, int, int], seed: int = 0) -> DscSer
 
 def _measure_preview(series: DscSeries, checkpoint: Checkpoint, device: str) -> tuple[float, float]:
     """Seconds to the first map of the middle slice, and to the exact one."""
-    prepared = prepare(series)
-    plan = plan_for(prepared, checkpoint.info)
+    prepared, info = prepare(series), checkpoint.info
+    plan = plan_for(prepared, info)
     network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
     signal = prepared.series.signal[:, len(prepared.brain) // 2]
     times: list[tuple[float, float]] = []
@@ -150,8 +150,8 @@ def _measure_preview(series: DscSeries, checkpoint: Checkpoint, device: str) -> 
     for _ in range(3):
         start = perf_counter()
         lowered = simulate_slice(signal, prepared.bolus.arrival, DOSE, "equation1", np.random.default_rng(0))
-        frames = standardize_slice(plan, lowered)
-        averages = predict_slice_progressively(network, frames, checkpoint.info.strip, device=device)
+        frames = slice_for_network(plan, info.target, lowered, noise=info.noise_error > 0).given
+        averages = predict_slice_progressively(network, frames, info.strip, device=device)
         next(averages)
         first = perf_counter()
         next(averages)
