@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from stunet_perfusion.by_slice import by_slice
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.voxels import voxels_inside
@@ -64,7 +65,8 @@ def head_mask(image: np.ndarray) -> np.ndarray:
 
 def mean_image(series: DscSeries) -> np.ndarray:
     """(Z, Y, X) float32 mean over time."""
-    return series.signal.mean(axis=0, dtype=np.float32)
+    slices = range(series.signal.shape[1])
+    return np.stack(list(by_slice(lambda z: series.signal[:, z].mean(axis=0, dtype=np.float32), slices)))
 
 
 def mean_curve(series: DscSeries, mask: np.ndarray) -> np.ndarray:
@@ -73,9 +75,11 @@ def mean_curve(series: DscSeries, mask: np.ndarray) -> np.ndarray:
     :param mask: (Z, Y, X) bool, not empty
     :returns: (T,) float64
     """
-    total = np.zeros(series.frames)
-    for z in np.flatnonzero(mask.any(axis=(1, 2))):
-        total += voxels_inside(series.signal[:, z], mask[z]).sum(axis=1, dtype=np.float64)
+
+    def sum_of(z: int) -> np.ndarray:
+        return voxels_inside(series.signal[:, z], mask[z]).sum(axis=1, dtype=np.float64)
+
+    total = sum(by_slice(sum_of, np.flatnonzero(mask.any(axis=(1, 2)))), start=np.zeros(series.frames))
     return total / np.count_nonzero(mask)
 
 

@@ -19,6 +19,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from stunet_perfusion.by_slice import by_slice
 from stunet_perfusion.concentration import baseline_signal
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.progress import Progress, no_progress
@@ -120,11 +121,14 @@ def simulate_dose(
         return series
     target = series.signal if in_place else np.empty_like(series.signal, dtype=np.float32)
     slices = series.signal.shape[1]
-    for z in range(slices):
-        progress(z / slices, "Simulating the low dose")
+
+    def simulate(z: int) -> None:
         generator = np.random.default_rng([seed, z])
         simulate_slice(series.signal[:, z], baseline_frames, dose, method, generator, window, target[:, z])
-    progress(1.0, "Simulating the low dose")
+
+    progress(0.0, "Simulating the low dose")
+    for done, _ in enumerate(by_slice(simulate, range(slices)), start=1):
+        progress(done / slices, "Simulating the low dose")
     return replace(series, signal=target).with_note(f"Simulated at {dose:g} of the dose ({method}).")
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stunet_perfusion.bolus import Bolus, end_of_first_pass
+from stunet_perfusion.by_slice import by_slice
 from stunet_perfusion.concentration import area_under_curves, baseline_signal
 from stunet_perfusion.dose import Method, simulate_slice
 from stunet_perfusion.errors import InputError
@@ -72,12 +73,12 @@ def find_first_pass(prepared: PreparedSeries, fitted: bool = False, verbena: boo
     """
     signal, brain, bolus = prepared.series.signal, prepared.brain, prepared.bolus
     stop = end_of_first_pass(bolus, len(signal))
-    areas, baselines, noises = [], [], []
-    for z in np.flatnonzero(brain.any(axis=(1, 2))):
+
+    def look_at(z: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         curves = voxels_inside(signal[:stop, z], brain[z])
-        areas.append(_areas(curves, bolus))
-        baselines.append(baseline_signal(curves, bolus.arrival))
-        noises.append(_noise(curves, bolus))
+        return _areas(curves, bolus), baseline_signal(curves, bolus.arrival), _noise(curves, bolus)
+
+    areas, baselines, noises = zip(*by_slice(look_at, np.flatnonzero(brain.any(axis=(1, 2)))), strict=True)
     area = trimmed_mean(np.concatenate(areas))
     if not area > 0:
         raise InputError(
