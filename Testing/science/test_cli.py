@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 
 import pytest
 
 from stunet_perfusion.cli import VERBS, info, main, options
+from stunet_perfusion.resources import shipped_checkpoint
 
 
 def test_without_a_verb_there_is_help_and_no_error(capsys):
@@ -54,3 +56,17 @@ def test_progress_shows_names_that_look_like_markup(monkeypatch, capsys):
     with options.progress_bar(quiet=False) as progress:
         progress(0.5, "writing a[/b].nii.gz")
     assert "writing a[/b].nii.gz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted(shipped_checkpoint().parent.glob("*.safetensors")), ids=lambda path: path.stem)
+def test_every_shipped_checkpoint_can_be_described(path, capsys):
+    assert main(["checkpoint", str(path), "--json"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["size_bytes"] == path.stat().st_size
+    assert described["multiply_accumulates_per_strip"] > 10**8
+
+
+def test_all_shipped_checkpoints_together_are_small_enough_for_a_download():
+    files = list(shipped_checkpoint().parent.glob("*.safetensors"))
+    assert 1 <= len(files) <= 3
+    assert sum(path.stat().st_size for path in files) < 10e6

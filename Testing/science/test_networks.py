@@ -91,6 +91,12 @@ def test_maps_that_join_the_skip_reach_the_output_without_the_encoder():
     assert torch.equal(apart(strips), apart(changed))
 
 
+def test_multiply_accumulates_of_a_stunet_with_maps_count_them_as_channels_of_every_frame():
+    plain, with_maps = (build_network("stunet", {"widths": (3, 4, 5, 6), "maps": maps}) for maps in (0, 2))
+    more = multiply_accumulates(with_maps, 64, 16, 24) - multiply_accumulates(plain, 64, 16, 24)
+    assert more == 3 * 3 * 7 * 2 * 3 * 64 * 16 * 24
+
+
 def test_multiply_accumulates_of_ulas_by_hand():
     paths = 2 * 9 * (64 * 64 * 3 + 64 * 32)
     per_pixel = 9 * 64 * 64 + paths + 9 * (64 * 64 + 64 * 64) + 64

@@ -19,6 +19,8 @@ def multiply_accumulates(network: nn.Module, frames: int, rows: int, columns: in
 
     Nothing is computed: the shapes are followed on torch's meta device.
 
+    :param frames: of the strip, without the maps that may follow them
+
     :raises InputError: a strip size that the network does not take
     """
     network.check_strip(frames, rows, columns)
@@ -36,5 +38,5 @@ def multiply_accumulates(network: nn.Module, frames: int, rows: int, columns: in
     for layer in shadow.modules():
         if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)):
             layer.register_forward_hook(count)
-    shadow(torch.empty(1, frames, rows, columns, device="meta"))
+    shadow(torch.empty(1, frames + getattr(network, "maps", 0), rows, columns, device="meta"))
     return sum(counts)
