@@ -6,6 +6,7 @@ from science.synthetic import head_of, make_series
 from stunet_perfusion import case_speed
 from stunet_perfusion.case_speed import StageClock
 from stunet_perfusion.checkpoint import load
+from stunet_perfusion.network_quantities import MAPS
 from stunet_perfusion.predict import PredictionSettings, predict_prepared
 from stunet_perfusion.preparation import prepare
 from stunet_perfusion.resources import shipped_checkpoint
@@ -43,8 +44,9 @@ def test_every_slice_with_brain_passes_the_function_that_is_measured():
         predict=clock.around("Network", counted),
         progress=clock.progress,
     )
-    size = checkpoint.info.input.size
-    assert calls == [(66, size, size)] * int(np.count_nonzero(brain.any(axis=(1, 2))))
+    wanted = checkpoint.info.input
+    planes = wanted.frames + MAPS[wanted.quantity]
+    assert calls == [(planes, wanted.size, wanted.size)] * int(np.count_nonzero(brain.any(axis=(1, 2))))
     # The artery is looked for beside the network, and has no seconds of its own.
     told = {"Network", "Simulating the low dose", "Measuring the first pass", "Predicting slice"}
     assert told <= set(clock.seconds)
