@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from stunet_perfusion.aif import ArterialInput, automatic_aif
+from stunet_perfusion.beside import beside_the_network
 from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.devices import naming_exhausted_memory
 from stunet_perfusion.dose import Method, simulate_dose
@@ -188,7 +188,7 @@ def predict_standardized(
         put_slice(volume, z, as_meant(average, info, of_slice), plan.box)
 
     # Beside the network: the next slice is made, and the one before is finished.
-    with ThreadPoolExecutor(1) as beside:
+    with beside_the_network(device) as beside:
         coming, finished = beside.submit(standardized, with_brain[0]), []
         for done, (z, following) in enumerate(zip(with_brain, [*with_brain[1:], None], strict=True)):
             progress(done / len(with_brain), f"Predicting slice {z + 1} of {shape[0]}")
@@ -332,8 +332,9 @@ def predict_prepared(
         aif = find_aif(prepared)
         return aif, first_pass_cbv(prepared.series, prepared.bolus, aif.curve)
 
-    # The network knows nothing of the artery, so both work at the same time.
-    with ThreadPoolExecutor(1) as beside:
+    # The network knows nothing of the artery, so both may work at the same time.
+    progress(0.05, "Finding the arterial input")
+    with beside_the_network(settings.device) as beside:
         scale_of_map = beside.submit(closed_form_map)
 
         def check() -> None:

@@ -47,6 +47,11 @@ def test_every_slice_with_brain_passes_the_function_that_is_measured():
     wanted = checkpoint.info.input
     planes = wanted.frames + MAPS[wanted.quantity]
     assert calls == [(planes, wanted.size, wanted.size)] * int(np.count_nonzero(brain.any(axis=(1, 2))))
-    # The artery is looked for beside the network, and has no seconds of its own.
-    told = {"Network", "Simulating the low dose", "Measuring the first pass", "Predicting slice"}
+    told = {
+        "Network",
+        "Simulating the low dose",
+        "Finding the arterial input",
+        "Measuring the first pass",
+        "Predicting slice",
+    }
     assert told <= set(clock.seconds)
