@@ -162,7 +162,7 @@ def predict_standardized(
 ) -> StripAverage:
     """What the network itself says: z-scores and their spread over strips, on the grid of the series.
 
-    Where it corrects the closed form, this is the corrected closed form.
+    Where it corrects another map, this is the corrected map.
 
     :param stride: rows from one strip to the next; 1 is the paper's
     :param batch: strips at a time
