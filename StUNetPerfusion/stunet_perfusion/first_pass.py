@@ -21,11 +21,8 @@ from stunet_perfusion.concentration import area_under_curves, baseline_signal
 from stunet_perfusion.dose import Method, simulate_slice
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.preparation import PreparedSeries
-from stunet_perfusion.template_fit import TemplateFit, fit_template
+from stunet_perfusion.template_fit import TRIMMED, TemplateFit, fit_template
 from stunet_perfusion.voxels import voxels_inside
-
-#: Voxels outside of these percentiles do not count for the brain's mean.
-TRIMMED = (5.0, 95.0)
 
 #: A voxel whose baseline is darker than this share of the brain's median is air: noise over noise, and no curve.
 AIR = 0.1
@@ -170,7 +167,9 @@ class SliceCurves:
         return cls(found, baseline, curves)
 
     def blood_volume(self) -> np.ndarray:
-        """(Y, X) float32, the closed form of the first pass, see `relative_blood_volume`."""
+        """(Y, X) float32, the closed form of the first pass: `first_pass_cbv` up to a factor that the arterial input
+        would give, in multiples of the brain's mean; 0 in air.
+        """
         return self.curves[: self.found.stop].sum(axis=0)
 
     def fitted_blood_volume(self) -> np.ndarray:
@@ -184,27 +183,8 @@ class SliceCurves:
         return np.divide(gain, self.baseline, out=np.zeros(tissue.shape, np.float32), where=tissue)
 
 
-def log_ratio(signal: np.ndarray, window: np.ndarray, found: FirstPass) -> np.ndarray:
-    """The curves of some frames; 0 in air.
-
-    :param signal: (T, Y, X) of the prepared series, every frame of it
-    :param window: (N,) frames that are wanted
-    :returns: (N, Y, X) float32, -ln(S/S0) over the brain's mean area
-    """
-    return SliceCurves.of(signal, found, int(window.max()) + 1).curves[window]
-
-
-def relative_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
-    """The closed form of the first pass: `first_pass_cbv` up to a factor that the arterial input would give.
-
-    :param signal: (T, Y, X) of the prepared series, every frame of it
-    :returns: (Y, X) float32, multiples of the brain's mean; 0 in air
-    """
-    return SliceCurves.of(signal, found, found.stop).blood_volume()
-
-
 def noise_of_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
-    """The standard deviation that the noise of the signal gives `relative_blood_volume`.
+    """The standard deviation that the noise of the signal gives the closed form.
 
     Noise of standard deviation s in a signal S is s/S in its logarithm. It is independent from frame to frame, but for
     that of S0, which is the same in all frames of the first pass.
@@ -236,9 +216,8 @@ def verbena_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
     :param found: with `verbena_area`
     :returns: (Y, X) float32, in multiples of its mean over the brain; 0 in air
     """
-    first = replace(found, baseline_frames=1, air=0.0, brain_area=found.verbena_area)
-    area = log_ratio(signal, np.arange(len(signal)), first).sum(axis=0)
-    return np.where(baseline_signal(signal, found.baseline_frames) > found.air, area, np.float32(0))
+    tissue = baseline_signal(signal, found.baseline_frames) > found.air
+    return np.where(tissue, area_under_curves(signal, signal[0]) / np.float32(found.verbena_area), np.float32(0))
 
 
 def trimmed_mean(values: np.ndarray) -> float:

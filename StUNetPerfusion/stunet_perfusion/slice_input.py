@@ -20,7 +20,6 @@ from stunet_perfusion.network_quantities import (
     CURVES_AND_MAPS,
     CURVES_AND_VERBENA,
     SIGNAL,
-    Z_SCORE,
 )
 from stunet_perfusion.standardize import (
     CLIP,
@@ -50,7 +49,8 @@ class SliceForNetwork:
 
     :param given: (64, 256, 256) float32, its input: z-scores in [-5, 5], or curves of -ln(S/S0) in [-10, 10], which
         maps may follow
-    :param corrected: (256, 256) float32, the map that it corrects, in halves of the brain's mean, or None
+    :param corrected: (256, 256) float32, the map that it corrects, in halves of the brain's mean (0 at the mean, -2
+        without blood), or None
     :param unit: what it says its correction in, in halves of the brain's mean
     :param noise: (256, 256) float32, as `noise_slice`, or None where it is not wanted
     """
@@ -79,26 +79,6 @@ def slice_for_network(plan: Standardization, target: str, signal: np.ndarray, no
         _signal_in_box(plan, box, signal) if plan.quantity == SIGNAL else _curves_and_maps(plan, box, of_slice, signal)
     )
     return SliceForNetwork(given, corrected, fit_unit(plan) if target == CORRECTION_TO_FIT else 1.0, spread)
-
-
-def standardize_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
-    """The network's input for one slice, see `SliceForNetwork.given`.
-
-    :param signal: (T, Y, X) of the prepared series, every frame of it
-    """
-    return slice_for_network(plan, Z_SCORE, signal).given
-
-
-def corrected_slice(plan: Standardization, target: str, signal: np.ndarray) -> np.ndarray:
-    """What a network corrects, for one slice.
-
-    :param target: one of `CORRECTIONS`, which the plan was made for
-    :param signal: (T, Y, X) of the prepared series, every frame of it
-    :returns: (256, 256) float32, in halves of the brain's mean: 0 at the mean, -2 without blood
-    """
-    box, signal = cropped(plan.box, signal)
-    of_slice = SliceCurves.of(signal, plan.first_pass, _frames_needed(plan, target, len(signal)))
-    return into_box(box, _corrected(plan, target, of_slice, signal))
 
 
 def noise_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:

@@ -227,7 +227,7 @@ def cropped(box: SquareBox, images: np.ndarray) -> tuple[SquareBox, np.ndarray]:
 
 
 def closed_form_scale(cbv: np.ndarray, brain: np.ndarray) -> CbvScale:
-    """The line between a CBV map and the unit in which a network corrects the closed form, see `corrected_slice`.
+    """The line between a CBV map and the unit in which a network corrects the closed form, see `SliceForNetwork`.
 
     :raises InputError: a map without blood
     """

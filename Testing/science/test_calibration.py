@@ -13,8 +13,13 @@ from stunet_perfusion import checkpoint
 from stunet_perfusion.bolus import Bolus
 from stunet_perfusion.checkpoint import CheckpointInfo, NetworkInput
 from stunet_perfusion.cli import main
-from stunet_perfusion.first_pass import find_first_pass, first_pass_at_dose, noise_of_blood_volume, sample_brain
-from stunet_perfusion.first_pass import relative_blood_volume as blood_volume
+from stunet_perfusion.first_pass import (
+    SliceCurves,
+    find_first_pass,
+    first_pass_at_dose,
+    noise_of_blood_volume,
+    sample_brain,
+)
 from stunet_perfusion.network_quantities import BLOOD_VOLUME, CURVES_AND_MAPS
 from stunet_perfusion.networks import build_network
 from stunet_perfusion.predict import as_meant, plan_for
@@ -48,8 +53,8 @@ def test_the_noise_of_the_closed_form_is_what_differs_from_scan_to_scan(dose, no
     """Two scans of the same head differ by noise alone: over voxels by the square root of two times its deviation."""
     one, other = (prepared_with(noise, 40.0 * dose, seed) for seed in (1, 2))
     maps = [
-        np.stack([blood_volume(plane, find_first_pass(each)) for plane in np.moveaxis(each.series.signal, 1, 0)])
-        for each in (one, other)
+        np.stack([SliceCurves.of(plane, first).blood_volume() for plane in np.moveaxis(each.series.signal, 1, 0)])
+        for each, first in ((each, find_first_pass(each)) for each in (one, other))
     ]
     found = find_first_pass(one)
     said = np.stack([noise_of_blood_volume(plane, found) for plane in np.moveaxis(one.series.signal, 1, 0)])

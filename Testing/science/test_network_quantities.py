@@ -8,6 +8,7 @@ import pytest
 from scipy import ndimage
 from torch import nn
 
+from science.slices import corrected_slice, standardize_slice
 from science.synthetic import head_of, make_series
 from stunet_perfusion import checkpoint
 from stunet_perfusion.aif import automatic_aif
@@ -21,8 +22,6 @@ from stunet_perfusion.first_pass import (
     SliceCurves,
     find_first_pass,
     first_pass_at_dose,
-    log_ratio,
-    relative_blood_volume,
     sample_brain,
     trimmed_mean,
 )
@@ -48,7 +47,6 @@ from stunet_perfusion.predict import PredictionSettings, predict_case, predict_s
 from stunet_perfusion.preparation import PreparedSeries, prepare
 from stunet_perfusion.preview import aif_at_dose, plan_at_dose, preview_slices, slices_at_dose
 from stunet_perfusion.reference import first_pass_cbv
-from stunet_perfusion.slice_input import corrected_slice, standardize_slice
 from stunet_perfusion.standardize import (
     CLIP,
     LOG_RATIO_CLIP,
@@ -104,7 +102,7 @@ def test_each_curve_sums_up_to_its_share_of_blood_at_any_frame_interval():
     for frame_interval in (1.0, 1.5, 2.0):
         prepared = prepared_at(40.0, frame_interval=frame_interval)
         found = find_first_pass(prepared)
-        volume = relative_blood_volume(prepared.series.signal[:, 1], found)
+        volume = SliceCurves.of(prepared.series.signal[:, 1], found).blood_volume()
         assert trimmed_mean(volume[HEAD[1]]) == pytest.approx(1, abs=0.02)
         plan = plan_standardization(prepared, quantity=LOG_RATIO)
         curves = standardize_slice(plan, prepared.series.signal[:, 1])
@@ -122,11 +120,13 @@ def test_the_closed_form_is_the_first_pass_up_to_the_arterial_factor_and_air_hol
     found = find_first_pass(prepared)
     aif = np.linspace(1, 2, prepared.series.frames)
     cbv = first_pass_cbv(prepared.series, prepared.bolus, aif)
-    ours = np.stack([relative_blood_volume(plane, found) for plane in np.moveaxis(prepared.series.signal, 1, 0)])
+    ours = np.stack(
+        [SliceCurves.of(plane, found).blood_volume() for plane in np.moveaxis(prepared.series.signal, 1, 0)]
+    )
     factor = cbv[HEAD].astype(np.float64) @ ours[HEAD] / (ours[HEAD].astype(np.float64) ** 2).sum()
     np.testing.assert_allclose(cbv[HEAD], factor * ours[HEAD], rtol=1e-3, atol=1e-5)
     assert not ours[~HEAD].any()
-    assert not log_ratio(prepared.series.signal[:, 1], np.arange(9), found)[:, ~HEAD[1]].any()
+    assert not SliceCurves.of(prepared.series.signal[:, 1], found).curves[:, ~HEAD[1]].any()
 
 
 def test_the_curves_of_a_slice_are_those_of_the_reference_over_the_brains_mean():
@@ -138,7 +138,7 @@ def test_the_curves_of_a_slice_are_those_of_the_reference_over_the_brains_mean()
     tissue = of_slice.baseline > found.air
     np.testing.assert_allclose(of_slice.curves[:, tissue], expected[:, tissue], rtol=1e-5, atol=1e-6)
     assert not of_slice.curves[:, ~tissue].any()
-    np.testing.assert_array_equal(of_slice.blood_volume(), relative_blood_volume(signal, found))
+    np.testing.assert_array_equal(of_slice.blood_volume(), SliceCurves.of(signal, found, found.stop).blood_volume())
 
 
 def test_input_is_cut_where_only_arteries_are():

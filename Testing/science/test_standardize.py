@@ -6,11 +6,11 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from science.slices import standardize_slice
 from science.synthetic import make_series
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.network_quantities import PIXELS
 from stunet_perfusion.preparation import prepare
-from stunet_perfusion.slice_input import standardize_slice
 from stunet_perfusion.standardize import (
     CLIP,
     CbvScale,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import gamma
 from torch import nn
 
+from science.slices import corrected_slice, standardize_slice
 from science.test_network_quantities import HEAD, SHAPE, prepared_at, untrained
 from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.checkpoint_document import NetworkInput
@@ -21,7 +22,6 @@ from stunet_perfusion.first_pass import (
     SliceCurves,
     find_first_pass,
     first_pass_at_dose,
-    relative_blood_volume,
     sample_brain,
 )
 from stunet_perfusion.metrics import l2, standardized
@@ -29,7 +29,7 @@ from stunet_perfusion.network_quantities import BLOOD_VOLUME, CORRECTION_TO_FIT,
 from stunet_perfusion.phantom import Protocol, make_phantom, mni_anatomy
 from stunet_perfusion.predict import PredictionSettings, predict_case, predict_standardized
 from stunet_perfusion.preparation import prepare
-from stunet_perfusion.slice_input import SMALLEST_FIT_NOISE, corrected_slice, fit_unit, noise_slice, standardize_slice
+from stunet_perfusion.slice_input import SMALLEST_FIT_NOISE, fit_unit, noise_slice
 from stunet_perfusion.standardize import into_box, out_of_box, plan_standardization
 from stunet_perfusion.strip_rule import StripRule
 from stunet_perfusion.template_fit import fit_template
@@ -129,7 +129,7 @@ def test_curves_that_are_all_alike_give_the_closed_form():
     prepared = prepared_at(40.0)
     found = find_first_pass(prepared, fitted=True)
     signal = prepared.series.signal[:, 1]
-    closed = relative_blood_volume(signal, found)[HEAD[1]]
+    closed = SliceCurves.of(signal, found).blood_volume()[HEAD[1]]
     fitted = SliceCurves.of(signal, found).fitted_blood_volume()[HEAD[1]]
     assert np.corrcoef(closed, fitted)[0, 1] > 0.999
     assert np.polyfit(closed, fitted, 1)[0] == pytest.approx(1, abs=0.02)
@@ -160,7 +160,7 @@ def test_the_fit_is_closer_to_a_phantoms_truth_than_the_sum_over_the_first_pass(
         prepared = prepare(phantom.series(dose), mask=phantom.mask)
         found = find_first_pass(prepared, fitted=True)
         planes = np.moveaxis(prepared.series.signal, 1, 0)
-        closed = np.stack([relative_blood_volume(plane, found) for plane in planes])
+        closed = np.stack([SliceCurves.of(plane, found).blood_volume() for plane in planes])
         fitted = np.stack([SliceCurves.of(plane, found).fitted_blood_volume() for plane in planes])
         errors = [l2(standardized(each, phantom.mask), truth, phantom.mask) for each in (closed, fitted)]
         assert errors[1] < 0.75 * errors[0]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from science.slices import corrected_slice, standardize_slice
 from science.synthetic import make_series
 from stunet_perfusion import checkpoint
 from stunet_perfusion.checkpoint import NetworkInput
@@ -20,7 +21,6 @@ from stunet_perfusion.network_quantities import CORRECTION, LOG_RATIO
 from stunet_perfusion.networks import build_network
 from stunet_perfusion.phantom import image_files
 from stunet_perfusion.preparation import prepare
-from stunet_perfusion.slice_input import corrected_slice, standardize_slice
 from stunet_perfusion.standardize import (
     CLIP,
     LOG_RATIO_CLIP,
