@@ -22,7 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Voxels whose area is outside of these percentiles do not count for the brain's mean: vessels, and voxels that are dark.
+#: Voxels whose area is outside of these percentiles do not count for the brain's mean: vessels, and voxels without
+#: signal.
 TRIMMED = (5.0, 95.0)
 
 #: A coefficient keeps at least this share of its variance, however noisy the series.
