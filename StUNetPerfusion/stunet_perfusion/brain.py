@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
@@ -9,7 +11,6 @@ from scipy import ndimage
 from stunet_perfusion.by_slice import by_slice
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.series import DscSeries
-from stunet_perfusion.voxels import voxels_inside
 
 #: What holds the brain to the scalp in a thresholded image (optic nerves, vessels, partial volume) is thinner
 #: than twice this radius, mm.
@@ -38,17 +39,20 @@ def brain_mask(series: DscSeries, head: np.ndarray | None = None) -> np.ndarray:
     radius = [max(1, round(DETACHING_RADIUS / step)) for step in series.grid.spacing[:2]]
     column, row = (min(r, max(n // 8, 1)) for r, n in zip(radius, head.shape[:0:-1], strict=True))
     # Beyond the edge of the image counts as brain: a brain that touches the edge is not eroded there.
-    core = _large_parts(ndimage.binary_erosion(head, _ellipse(row, column), border_value=1))
+    detaching = _ellipse(row, column)
+    core = _large_parts(_each_slice(lambda z: ndimage.binary_erosion(head[z], detaching, border_value=1), head))
     if core is None:
         core = _large_parts(head)
     if core is None:
         raise InputError(
             series.name, "has no brain that stands out from the background", "give a brain mask with --mask FILE"
         )
-    brain = ndimage.binary_dilation(core, _ellipse(row + 1, column + 1)) & head
-    for z in range(len(brain)):
-        ndimage.binary_fill_holes(brain[z], output=brain[z])
-    return brain
+    growing = _ellipse(row + 1, column + 1)
+
+    def grown(z: int) -> np.ndarray:
+        return ndimage.binary_fill_holes(ndimage.binary_dilation(core[z], growing) & head[z])
+
+    return _each_slice(grown, head)
 
 
 def head_mask(image: np.ndarray) -> np.ndarray:
@@ -65,28 +69,32 @@ def head_mask(image: np.ndarray) -> np.ndarray:
 
 def mean_image(series: DscSeries) -> np.ndarray:
     """(Z, Y, X) float32 mean over time."""
-    slices = range(series.signal.shape[1])
-    return np.stack(list(by_slice(lambda z: series.signal[:, z].mean(axis=0, dtype=np.float32), slices)))
+    return _each_slice(lambda z: series.signal[:, z].mean(axis=0, dtype=np.float32), series.signal[0])
 
 
 def mean_curve(series: DscSeries, mask: np.ndarray) -> np.ndarray:
-    """Mean signal inside a mask, frame by frame; no copy larger than a slice is made.
+    """Mean signal inside a mask, frame by frame.
 
     :param mask: (Z, Y, X) bool, not empty
     :returns: (T,) float64
     """
 
     def sum_of(z: int) -> np.ndarray:
-        return voxels_inside(series.signal[:, z], mask[z]).sum(axis=1, dtype=np.float64)
+        return np.einsum("tyx,yx->t", series.signal[:, z], mask[z].astype(np.float64))
 
     total = sum(by_slice(sum_of, np.flatnonzero(mask.any(axis=(1, 2)))), start=np.zeros(series.frames))
     return total / np.count_nonzero(mask)
 
 
 def _ellipse(row_radius: int, column_radius: int) -> np.ndarray:
-    """(1, 2 r + 1, 2 c + 1) bool: the pixels of a slice that are at most these radii away, and half a pixel."""
+    """(2 r + 1, 2 c + 1) bool: the pixels of a slice that are at most these radii away, and half a pixel."""
     row, column = np.ogrid[-row_radius : row_radius + 1, -column_radius : column_radius + 1]
-    return ((row / (row_radius + 0.5)) ** 2 + (column / (column_radius + 0.5)) ** 2 <= 1)[None]
+    return (row / (row_radius + 0.5)) ** 2 + (column / (column_radius + 0.5)) ** 2 <= 1
+
+
+def _each_slice(function: Callable[[int], np.ndarray], volume: np.ndarray) -> np.ndarray:
+    """What the function says of each slice of a volume, several at a time, as a volume."""
+    return np.stack(list(by_slice(function, range(len(volume)))))
 
 
 def _large_parts(mask: np.ndarray) -> np.ndarray | None:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from time import perf_counter
 from typing import Any
 
@@ -36,8 +37,8 @@ class CaseSpeed:
 
     :param case: seconds from a series in memory to its CBV map
     :param stages: how many of these each of its stages took, by the words that its progress says; the network is one
-        of them. What runs beside the network (the arterial input, the closed form, the slice before and the next) is
-        in none of them, but takes processors from it.
+        of them, and lasts while any slice is in it. What runs beside the network (the arterial input, the closed
+        form, other slices before and after it) is in none of them, but takes processors from it.
     :param preview: seconds from a dose to the first map of one slice, everything being in memory
     :param refined: seconds from a dose to the exact map of one slice
     :param memory_ratio: the most memory that the process held beyond what it held before, over that of the series; None
@@ -62,30 +63,44 @@ class StageClock:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._stage, self._since = "", perf_counter()
+        self._inside: dict[str, int] = {}
+        self._lock = Lock()
 
-    def enter(self, stage: str) -> str:
-        """From now on the time is that of another stage. Returns the one before."""
-        now, before = perf_counter(), self._stage
-        if before:
-            self.seconds[before] = self.seconds.get(before, 0.0) + now - self._since
-        self._stage, self._since = stage, now
-        return before
+    def enter(self, stage: str) -> None:
+        """From now on the time is that of another stage, except while a function is in one of its own."""
+        with self._lock:
+            self._count()
+            self._stage = stage
 
     def progress(self, fraction: float, message: str) -> None:
         """A `Progress`: what it says is the stage, up to the number of a slice."""
         self.enter(re.split(r" \d", message)[0])
 
     def around(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, while which it is another stage."""
+        """The same function, while which it is another stage. It may run in several threads at once: the stage lasts
+        while any of them is in it."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            before = self.enter(stage)
+            self._add(stage, 1)
             try:
                 return function(*args, **kwargs)
             finally:
-                self.enter(before)
+                self._add(stage, -1)
 
         return timed
+
+    def _add(self, stage: str, change: int) -> None:
+        with self._lock:
+            self._count()
+            self._inside[stage] = self._inside.get(stage, 0) + change
+
+    def _count(self) -> None:
+        """The time since the last change is that of the stage that it was in."""
+        now = perf_counter()
+        stage = next((stage for stage, runs in self._inside.items() if runs), self._stage)
+        if stage:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
+        self._since = now
 
 
 def measure_case(

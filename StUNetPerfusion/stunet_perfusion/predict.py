@@ -14,6 +14,7 @@ from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.devices import naming_exhausted_memory
 from stunet_perfusion.dose import Method, simulate_dose
 from stunet_perfusion.network_quantities import Z_SCORE
+from stunet_perfusion.network_schedule import each_slice, slices_at_a_time
 from stunet_perfusion.networks import CbvNetwork
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.layout import use_channels_last
@@ -153,6 +154,7 @@ def predict_standardized(
     prepared: PreparedSeries,
     checkpoint: Checkpoint,
     *,
+    plan: Standardization | None = None,
     stride: int = 1,
     batch: int = 8,
     device: str = "cpu",
@@ -164,6 +166,7 @@ def predict_standardized(
 
     Where it corrects another map, this is the corrected map.
 
+    :param plan: of the same series and checkpoint, where `plan_for` has made it before
     :param stride: rows from one strip to the next; 1 is the paper's
     :param batch: strips at a time
     :param device: `cpu`, `cuda:0`, `mps`, as torch names it
@@ -172,8 +175,7 @@ def predict_standardized(
     :raises InputError: strips that do not fit, or a device without enough memory
     """
     info = checkpoint.info
-    progress(0.0, "Measuring the first pass")
-    plan = plan_for(prepared, info)
+    plan = plan_for(prepared, info) if plan is None else plan
     with naming_exhausted_memory(device):
         network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
     shape = prepared.brain.shape
@@ -184,31 +186,26 @@ def predict_standardized(
     def standardized(z: int) -> SliceForNetwork:
         return slice_for_network(plan, info.target, prepared.series.signal[:, z], noise=info.noise_error > 0)
 
+    def through_the_network(of_slice: SliceForNetwork) -> StripAverage:
+        with naming_exhausted_memory(device, batch):
+            return predict(
+                network,
+                of_slice.given,
+                info.strip,
+                stride,
+                stages=stages,
+                batch=batch,
+                device=device,
+                check_cancelled=check_cancelled,
+            )
+
     def finish(z: int, of_slice: SliceForNetwork, average: StripAverage) -> None:
         put_slice(volume, z, as_meant(average, info, of_slice), plan.box)
 
-    # Beside the network: the next slice is made, and the one before is finished.
-    with beside_the_network(device) as beside:
-        coming, finished = beside.submit(standardized, with_brain[0]), []
-        for done, (z, following) in enumerate(zip(with_brain, [*with_brain[1:], None], strict=True)):
-            progress(done / len(with_brain), f"Predicting slice {z + 1} of {shape[0]}")
-            of_slice = coming.result()
-            if following is not None:
-                coming = beside.submit(standardized, following)
-            with naming_exhausted_memory(device, batch):
-                average = predict(
-                    network,
-                    of_slice.given,
-                    info.strip,
-                    stride,
-                    stages=stages,
-                    batch=batch,
-                    device=device,
-                    check_cancelled=check_cancelled,
-                )
-            finished.append(beside.submit(finish, z, of_slice, average))
-        for slice_of_map in finished:
-            slice_of_map.result()
+    slices = len(with_brain)
+    progress(0.0, f"Predicting slice 1 of {slices}")
+    for done, _ in enumerate(each_slice(with_brain, standardized, through_the_network, finish, device), start=1):
+        progress(done / slices, f"Predicting slice {min(done + 1, slices)} of {slices}")
     progress(1.0, "Predicted")
     return volume
 
@@ -332,9 +329,12 @@ def predict_prepared(
         aif = find_aif(prepared)
         return aif, first_pass_cbv(prepared.series, prepared.bolus, aif.curve)
 
+    progress(0.05, "Measuring the first pass")
+    plan = plan_for(prepared, checkpoint.info)
     # The network knows nothing of the artery, so both may work at the same time.
     progress(0.05, "Finding the arterial input")
-    with beside_the_network(settings.device) as beside:
+    slices = int(prepared.brain.any(axis=(1, 2)).sum())
+    with beside_the_network(settings.device, slices_at_a_time(slices, settings.device)) as beside:
         scale_of_map = beside.submit(closed_form_map)
 
         def check() -> None:
@@ -346,6 +346,7 @@ def predict_prepared(
         predicted = predict_standardized(
             prepared,
             checkpoint,
+            plan=plan,
             stride=settings.stride,
             batch=settings.batch,
             device=settings.device,

@@ -5,20 +5,29 @@ from __future__ import annotations
 import threading
 
 import pytest
-import torch
 
 from stunet_perfusion import beside
 from stunet_perfusion.beside import OnTheSpot, beside_the_network
 
 
 @pytest.mark.parametrize(
-    ("device", "threads", "processors", "in_a_thread"),
-    [("cpu", 1, 2, True), ("cpu", 2, 2, False), ("cpu", 4, 2, False), ("cuda:0", 2, 2, True), ("cpu", 1, 1, False)],
+    ("device", "threads", "slices", "processors", "in_a_thread"),
+    [
+        ("cpu", 1, 1, 2, True),
+        ("cpu", 2, 1, 2, False),
+        ("cpu", 2, 2, 2, True),
+        ("cpu", 4, 2, 4, False),
+        ("cpu", 4, 1, 2, False),
+        ("cuda:0", 2, 1, 2, True),
+        ("cpu", 1, 1, 1, False),
+    ],
 )
-def test_a_thread_is_taken_where_a_processor_is_left(monkeypatch, device, threads, processors, in_a_thread):
+def test_a_thread_is_taken_where_it_does_not_hold_the_network_up(
+    monkeypatch, device, threads, slices, processors, in_a_thread
+):
     monkeypatch.setattr(beside, "processors", lambda: processors)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    with beside_the_network(device) as executor:
+    monkeypatch.setattr(beside, "threads_here", lambda: threads)
+    with beside_the_network(device, slices) as executor:
         worked_in = executor.submit(threading.current_thread).result()
     assert (worked_in is not threading.current_thread()) == in_a_thread
 

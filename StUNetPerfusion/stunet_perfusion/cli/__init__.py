@@ -11,6 +11,7 @@ from importlib import import_module
 import typer
 
 from stunet_perfusion.errors import StUNetPerfusionError
+from stunet_perfusion.processors import keep_linear_algebra_to_one_thread
 
 #: Every verb with the line that `--help` shows for it. The module `stunet_perfusion.cli.<verb>` holds its function.
 VERBS = {
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     Without a verb it prints the help, as `--help` does, with status 0.
     """
+    keep_linear_algebra_to_one_thread()
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         status = _app_for(arguments)(arguments, standalone_mode=False)

@@ -6,10 +6,10 @@ import argparse
 import os
 from pathlib import Path
 
-from stunet_perfusion.processors import default_threads
+from stunet_perfusion.processors import default_threads, keep_linear_algebra_to_one_thread
 
-#: What the libraries of linear algebra that numpy may come with take their number of threads from.
-_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
+#: What other libraries of linear algebra that numpy may come with take their number of threads from.
+_THREAD_VARIABLES = ("MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.session.is_dir():
         parser.error(f"{options.session}: does not exist or is no folder; make it first")
+    keep_linear_algebra_to_one_thread()
     for variable in _THREAD_VARIABLES:
         os.environ.setdefault(variable, str(default_threads()))
     # numpy reads these variables when it is loaded, so what needs it is imported now.
