@@ -71,11 +71,15 @@ def find_first_pass(prepared: PreparedSeries, fitted: bool = False, verbena: boo
     signal, brain, bolus = prepared.series.signal, prepared.brain, prepared.bolus
     stop = end_of_first_pass(bolus, len(signal))
 
-    def look_at(z: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        curves = voxels_inside(signal[:stop, z], brain[z])
-        return _areas(curves, bolus), baseline_signal(curves, bolus.arrival), _noise(curves, bolus)
+    def look_at(z: int) -> tuple[np.ndarray, ...]:
+        curves = voxels_inside(signal[: None if verbena else stop, z], brain[z])
+        of_all_frames = _verbena_areas(curves) if verbena else np.empty(0)
+        curves = curves[:stop]
+        return _areas(curves, bolus), baseline_signal(curves, bolus.arrival), _noise(curves, bolus), of_all_frames
 
-    areas, baselines, noises = zip(*by_slice(look_at, np.flatnonzero(brain.any(axis=(1, 2)))), strict=True)
+    areas, baselines, noises, of_all_frames = zip(
+        *by_slice(look_at, np.flatnonzero(brain.any(axis=(1, 2)))), strict=True
+    )
     area = trimmed_mean(np.concatenate(areas))
     if not area > 0:
         raise InputError(
@@ -85,21 +89,15 @@ def find_first_pass(prepared: PreparedSeries, fitted: bool = False, verbena: boo
         )
     air = AIR * float(np.median(np.concatenate(baselines)))
     noise = float(np.median(np.concatenate(noises)))
-    found = FirstPass(bolus.arrival, stop, area, air, noise)
-    return _completed(found, sample_brain(prepared), fitted, verbena) if fitted or verbena else found
+    verbena_area = trimmed_mean(np.concatenate(of_all_frames)) if verbena else None
+    found = FirstPass(bolus.arrival, stop, area, air, noise, verbena_area=verbena_area)
+    return _with_fit(found, sample_brain(prepared)) if fitted else found
 
 
-def _completed(found: FirstPass, sample: np.ndarray, fitted: bool, verbena: bool) -> FirstPass:
-    """With what is wanted besides.
-
-    :param sample: (T, n) signal of voxels of the brain
-    """
-    if fitted:
-        curves = SliceCurves.of(sample, found).curves
-        found = replace(found, fit=fit_template(curves, found.stop, found.brain_area, found.curve_noise))
-    if verbena:
-        found = replace(found, verbena_area=trimmed_mean(area_under_curves(sample, sample[0])))
-    return found
+def _with_fit(found: FirstPass, sample: np.ndarray) -> FirstPass:
+    """:param sample: (T, n) signal of voxels of the brain"""
+    curves = SliceCurves.of(sample, found).curves
+    return replace(found, fit=fit_template(curves, found.stop, found.brain_area, found.curve_noise))
 
 
 def sample_brain(prepared: PreparedSeries) -> np.ndarray:
@@ -130,7 +128,10 @@ def first_pass_at_dose(
     before, after = (float(np.median(_noise(each, bolus))) for each in (sample, lowered))
     noise = found.noise * after / before if before > 0 else 0.0
     at_dose = replace(found, brain_area=found.brain_area * ratio, noise=noise)
-    return _completed(at_dose, lowered, found.fit is not None, found.verbena_area is not None)
+    if found.verbena_area is not None:
+        of_all_frames = trimmed_mean(_verbena_areas(lowered)) / trimmed_mean(_verbena_areas(sample))
+        at_dose = replace(at_dose, verbena_area=found.verbena_area * of_all_frames)
+    return at_dose if found.fit is None else _with_fit(at_dose, lowered)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,15 +210,17 @@ def noise_of_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
     return np.where(tissue, deviation, np.float32(0))
 
 
-def verbena_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
+def verbena_blood_volume(signal: np.ndarray, found: FirstPass, squared: bool = False) -> np.ndarray:
     """Verbena's closed form up to a factor: over all frames, S0 being the first of them.
 
     :param signal: (T, Y, X) of the prepared series, every frame of it
     :param found: with `verbena_area`
+    :param squared: of the curves' squares, over the same mean
     :returns: (Y, X) float32, in multiples of its mean over the brain; 0 in air
     """
     tissue = baseline_signal(signal, found.baseline_frames) > found.air
-    return np.where(tissue, area_under_curves(signal, signal[0]) / np.float32(found.verbena_area), np.float32(0))
+    area = area_under_curves(signal, signal[0], squared)
+    return np.where(tissue, area / np.float32(found.verbena_area), np.float32(0))
 
 
 def trimmed_mean(values: np.ndarray) -> float:
@@ -237,6 +240,11 @@ def _noise(curves: np.ndarray, bolus: Bolus) -> np.ndarray:
     before = curves[: bolus.arrival]
     deviations = before - before.mean(axis=0)
     return np.sqrt(np.square(deviations, out=deviations).sum(axis=0) / np.float32(len(before) - 1))
+
+
+def _verbena_areas(curves: np.ndarray) -> np.ndarray:
+    """(n,) sum over all frames of (T, n) signals, S0 being the first of them."""
+    return area_under_curves(curves, curves[0])
 
 
 def _areas(curves: np.ndarray, bolus: Bolus) -> np.ndarray:

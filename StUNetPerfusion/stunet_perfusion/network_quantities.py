@@ -17,8 +17,11 @@ LOG_RATIO = "-ln(S/S0) with a mean baseline, over the brain's mean area of the f
 CURVES_AND_MAPS = LOG_RATIO + "; then as maps the closed form of the first pass, and the baseline over the brain's SD"
 
 #: The same with the map as Verbena computes it, for a network that is to say what Verbena would: S0 is a single frame
-#: there, whose noise is in the whole curve, and which may lie before the frames that the network is given.
-CURVES_AND_VERBENA = LOG_RATIO + "; then as maps Verbena's closed form, and the baseline over the brain's SD"
+#: there, whose noise is in the whole curve, and which may lie before the frames that the network is given. The same sum
+#: over the curves' squares tells deep drops, of which Equation 1 takes less than the dose, from long ones.
+CURVES_AND_VERBENA = LOG_RATIO + (
+    "; then as maps Verbena's closed form, the same of the curves' squares, and the baseline over the brain's SD"
+)
 
 #: The same with the map that the brain's mean curve gives, see `template_fit`: far less noisy than the closed form. As
 #: it is, and in units of its noise, in which all doses are alike; then the logarithm of that noise, voxel by voxel.
@@ -28,7 +31,7 @@ CURVES_AND_FIT = LOG_RATIO + (
 )
 
 #: How many maps follow the frames.
-MAPS = {CURVES_AND_MAPS: 2, CURVES_AND_VERBENA: 2, CURVES_AND_FIT: 4}
+MAPS = {CURVES_AND_MAPS: 2, CURVES_AND_VERBENA: 3, CURVES_AND_FIT: 4}
 
 #: The paper's output.
 Z_SCORE = "CBV: z-score over the brain"

@@ -141,7 +141,8 @@ def _maps(plan: Standardization, of_slice: SliceCurves, signal: np.ndarray) -> l
     if plan.quantity == CURVES_AND_MAPS:
         return [of_slice.blood_volume() / unit, baseline]
     if plan.quantity == CURVES_AND_VERBENA:
-        return [verbena_blood_volume(signal, plan.first_pass) / unit, baseline]
+        volume, of_squares = (verbena_blood_volume(signal, plan.first_pass, squared) for squared in (False, True))
+        return [volume / unit, of_squares / unit, baseline]
     if plan.quantity == CURVES_AND_FIT:
         fit, noise = of_slice.fitted_blood_volume() / unit, of_slice.fit_noise() / unit
         log_noise = np.log(np.maximum(noise / np.float32(SMALLEST_FIT_NOISE), np.float32(0.01)))

@@ -24,6 +24,7 @@ from stunet_perfusion.first_pass import (
     first_pass_at_dose,
     sample_brain,
     trimmed_mean,
+    verbena_blood_volume,
 )
 from stunet_perfusion.network_quantities import (
     BLOOD_VOLUME,
@@ -371,3 +372,14 @@ def test_an_untrained_correction_to_verbena_is_verbenas_map(dose):
     said = predict_standardized(case.prepared, known, stride=16).mean[inner]
     expected = 2 * (blurred[inner] / trimmed_mean(verbena[HEAD]) - 1)
     np.testing.assert_allclose(said, expected, atol=0.02)
+
+
+def test_the_map_of_squares_tells_a_deep_drop_from_a_long_one():
+    """Two curves of the same area: the one that is twice as deep and half as long has twice the squares."""
+    prepared = prepared_at(40.0, noise=0.0)
+    found = replace(find_first_pass(prepared, verbena=True), air=0.0, verbena_area=2.0)
+    curves = np.zeros((prepared.series.frames, 1, 2), np.float32)
+    curves[20:24, :, 0], curves[20:28, :, 1] = 0.5, 0.25
+    signal = (100 * np.exp(-curves)).astype(np.float32)
+    np.testing.assert_allclose(verbena_blood_volume(signal, found), [[1.0, 1.0]], rtol=1e-5)
+    np.testing.assert_allclose(verbena_blood_volume(signal, found, squared=True), [[0.5, 0.25]], rtol=1e-5)

@@ -91,6 +91,25 @@ def test_maps_that_join_the_skip_reach_the_output_without_the_encoder():
     assert torch.equal(apart(strips), apart(changed))
 
 
+def test_a_refinement_sees_maps_only_and_its_parameters_are_those_counted_by_hand():
+    arguments = {"widths": (2, 2, 3, 3), "maps": 2, "error": True}
+    refined = build_network("stunet", {**arguments, "refine": (1, 2, 1), "refine_width": 5}).eval()
+    by_hand = (9 * 2 * 5 + 5) + 2 * (9 * 5 * 5 + 5) + (5 * 2 + 2)
+    assert parameter_count(refined) - parameter_count(build_network("stunet", arguments)) == by_hand
+    assert refined.refinement.reach == 4
+
+    strips = torch.randn(1, 66, 16, 16)
+    assert not refined(strips).any(), "untrained it corrects nothing"
+    nn.init.normal_(refined.refinement.head.weight)
+    changed = strips.clone()
+    changed[:, :64] += 1
+    assert torch.equal(refined(strips), refined(changed)), "frames are nothing to it"
+    changed = strips.clone()
+    changed[:, 65, 8, 8] += 1
+    rows, columns = (refined(strips) != refined(changed)).any(dim=1)[0].nonzero(as_tuple=True)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 12, 4, 12)
+
+
 def test_multiply_accumulates_of_a_stunet_with_maps_count_them_as_channels_of_every_frame():
     plain, with_maps = (build_network("stunet", {"widths": (3, 4, 5, 6), "maps": maps}) for maps in (0, 2))
     more = multiply_accumulates(with_maps, 64, 16, 24) - multiply_accumulates(plain, 64, 16, 24)
@@ -212,6 +231,7 @@ def test_folding_batch_normalization_gives_the_same_map_and_leaves_the_network_a
     [
         ("unet", {}, "'unet' is not known.* stunet, hess, ulas"),
         ("stunet", {"depth": 4}, "cannot be built.*depth"),
+        ("stunet", {"refine": (1, 2)}, "has no maps to refine; give it maps, or leave 'refine' out"),
         ("stunet", {"decoder": (4, 5)}, "2 widths of the decoder do not fit 4 of the encoder; give 3 of them"),
     ],
 )

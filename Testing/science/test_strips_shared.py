@@ -41,6 +41,14 @@ ARGUMENTS = {
             "finish": 1,
         },
     ),
+    "maps that are refined by themselves": (
+        "stunet",
+        {"widths": (2, 3, 3, 4), "error": True, "maps": 2, "refine": (1, 2, 4), "refine_width": 5},
+    ),
+    "maps that are refined from further away than the network sees": (
+        "stunet",
+        {"widths": (2, 3, 4), "maps": 2, "refine": (1, 20, 30), "refine_width": 4},
+    ),
     "two reductions": ("stunet", {"widths": (2, 3, 4)}),
     "hess": ("hess", {"sequence_widths": (2, 3, 4, 4)}),
     "ulas": ("ulas", {"frames": 64, "width": 4}),
@@ -60,6 +68,10 @@ def lively_network(name, arguments, seed=0):
             layer.running_var.uniform_(0.02, 0.1)
             nn.init.uniform_(layer.weight, 0.5, 1.5)
             nn.init.uniform_(layer.bias, 0.1, 0.6)
+        # What begins as 0 says something, too, and not the same of all rows beyond the slice.
+        elif isinstance(layer, nn.Conv2d) and not layer.weight.any():
+            nn.init.normal_(layer.weight, 0, 0.3)
+            nn.init.normal_(layer.bias, 0, 0.3)
     return network.eval()
 
 

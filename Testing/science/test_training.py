@@ -30,7 +30,7 @@ from stunet_perfusion.standardize import (
     plan_standardization,
 )
 from stunet_perfusion.training.loop import EpochStrips, learning_rate_at, make_optimizer, train
-from stunet_perfusion.training.losses import edge_sums, error_sums, l2_sums, loss_sums
+from stunet_perfusion.training.losses import edge_sums, error_sums, l2_sums, loss_sums, robust_sums
 from stunet_perfusion.training.phantom_cases import PhantomSource, random_phantom
 from stunet_perfusion.training.seen_again import SeenAgain
 from stunet_perfusion.training.settings import Optimization
@@ -42,6 +42,17 @@ def test_the_loss_is_the_mean_square_over_the_brain_only():
     weight = torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])
     total, brain = l2_sums(prediction, torch.zeros_like(prediction), weight)
     assert (total, brain) == (1 + 4 + 9, 3)
+
+
+def test_the_robust_loss_is_the_square_up_to_its_limit_and_its_tangent_beyond():
+    """Twice Huber's function: 4^2 and a slope of 2 x 4 at the limit of 4."""
+    prediction = torch.tensor([[[1.0, -4.0], [10.0, 100.0]]], requires_grad=True)
+    weight = torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])
+    total, brain = robust_sums(prediction, torch.zeros(1, 2, 2), weight)
+    assert (total.item(), brain) == (1 + 16 + 16 + 8 * (10 - 4), 3)
+    total.backward()
+    assert prediction.grad.tolist() == [[[2.0, -8.0], [8.0, 0.0]]]
+    assert loss_sums("robust")(prediction, torch.zeros(1, 2, 2), weight)[0] == total
 
 
 def test_the_edge_keeping_loss_counts_values_and_gradients_within_the_brain():

@@ -69,7 +69,7 @@ def test_a_file_changes_what_it_names_and_options_override_it(tmp_path):
         ("[optimization]\nepochs = true", "'epochs' is True; give a whole number"),
         ("[optimization]\nepochs = 0", "0 is too few; give at least 1"),
         ("[optimization]\nlearning_rate = 0", "0 is not above 0"),
-        ("[optimization]\nloss = 'l3'", "'l3' is not known; use l2, edges"),
+        ("[optimization]\nloss = 'l3'", "'l3' is not known; use l2, robust, edges"),
         ("[network]\ninput = 'R1'", "'R1' is not known; use signal, log-ratio"),
         ("[dose]\nshares = [2]", r"dose: 2 is not in \(0, 1\]"),
         ("[dose]\nlowest = 0.5\nhighest = 0.4", "is above dose.highest"),

@@ -40,6 +40,9 @@ class StUNet(nn.Module):
     :param join_maps: let the maps join the finest skip, too, where they need not pass through the encoder
     :param decoder: channels of the decoder's levels, finest first; those of the encoder where it is empty
     :param finish: further convolutions of the decoder's finest level, which alone sees single pixels
+    :param refine: dilations of further 3x3 convolutions that see nothing but the maps, and whose result is added to the
+        decoder's. They reduce no rows, so that what they say of a pixel is the same in every strip with context.
+    :param refine_width: their channels
     :raises InputError: an unknown skip, or another number of levels in the decoder than in the encoder
     """
 
@@ -53,6 +56,8 @@ class StUNet(nn.Module):
         join_maps: bool = False,
         decoder: Sequence[int] = (),
         finish: int = 0,
+        refine: Sequence[int] = (),
+        refine_width: int = 32,
     ) -> None:
         super().__init__()
         if skip not in SKIPS:
@@ -62,6 +67,8 @@ class StUNet(nn.Module):
         if len(self.decoder_widths) != len(self.widths) - 1:
             fact = f"{len(self.decoder_widths)} widths of the decoder do not fit {len(self.widths)} of the encoder"
             raise InputError("stU-Net", fact, f"give {len(self.widths) - 1} of them")
+        if refine and not maps:
+            raise InputError("stU-Net", "has no maps to refine", "give it maps, or leave 'refine' out")
         self.convolutions = convolutions
         self.finish = finish
         self.skip = skip
@@ -85,6 +92,11 @@ class StUNet(nn.Module):
             for level, width in enumerate(self.decoder_widths)
         )
         self.head = nn.Conv2d(self.decoder_widths[0] if self.decoder_widths else self.widths[0], 1 + error, 1)
+        self.refinement = MapRefinement(maps, refine_width, 1 + error, refine) if refine else None
+        if refine:
+            # The refinement's part is learned first: what the decoder says before it knows anything would be noise.
+            nn.init.zeros_(self.head.weight)
+            nn.init.zeros_(self.head.bias)
 
     def forward(self, strips: torch.Tensor) -> torch.Tensor:
         """:param strips: (N, T, Y, X) standardized signal; with maps (N, T + maps, Y, X)
@@ -102,7 +114,10 @@ class StUNet(nn.Module):
         features = maximum_over_time(features)
         for expansion, level, skip in reversed(list(zip(self.expansions, self.decoder, skips, strict=True))):
             features = level(torch.cat([expansion(features), skip], dim=1))
-        return self.head(features).squeeze(1)
+        said = self.head(features)
+        if self.refinement is not None:
+            said = said + self.refinement(strips[:, -self.maps :])
+        return said.squeeze(1)
 
     def check_strip(self, frames: int, rows: int, columns: int) -> None:
         """Refuse strips that the reductions do not divide.
@@ -128,6 +143,8 @@ class StUNet(nn.Module):
         reach += (DECODER_KERNEL // 2) * self.finish
         # The pairing of rows in the reductions looks up to row_step - 1 rows further.
         reach += self.row_step - 1
+        if self.refinement is not None:
+            reach = max(reach, self.refinement.reach)
         return -(-reach // self.row_step) * self.row_step
 
     def _encoder_level(self, channels: int, width: int) -> nn.Sequential:
@@ -151,6 +168,36 @@ class StUNet(nn.Module):
                 for first in _first_of(self.convolutions + (0 if level else self.finish))
             )
         )
+
+
+class MapRefinement(nn.Module):
+    """2-D convolutions of maps alone, with neither reductions nor batch normalization: in maps the scale of the noise,
+    which normalization would take away, says how much to smooth. Untrained, it says 0.
+
+    :param maps: channels in
+    :param width: channels between
+    :param outputs: channels out
+    :param dilations: of the convolutions, one after another
+    """
+
+    def __init__(self, maps: int, width: int, outputs: int, dilations: Sequence[int]) -> None:
+        super().__init__()
+        #: Rows beyond an output row, on either side, that can change it.
+        self.reach = sum(dilations)
+        layers: list[nn.Module] = []
+        for number, dilation in enumerate(dilations):
+            channels = width if number else maps
+            layers += [nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation), nn.ReLU(inplace=True)]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Conv2d(width, outputs, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """:param maps: (N, maps, Y, X)
+        :returns: (N, outputs, Y, X)
+        """
+        return self.head(self.body(maps))
 
 
 def with_maps(strips: torch.Tensor, maps: int) -> torch.Tensor:

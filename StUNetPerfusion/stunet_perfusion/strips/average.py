@@ -56,7 +56,8 @@ def predict_slice(
     """
     network.check_strip(frames.shape[0] - maps_of(network), rule.rows, frames.shape[2])
     starts = strip_starts(frames.shape[1], rule.rows, stride)
-    if isinstance(network, StUNet):
+    # Strips that are padded with zeros have no part of a refinement in common.
+    if isinstance(network, StUNet) and (rule.padding == "context" or network.refinement is None):
         with torch.inference_mode():
             stages = stages or take_apart(network, frames.shape[0] - network.maps)
             signal = torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(device)

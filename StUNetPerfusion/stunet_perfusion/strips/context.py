@@ -52,6 +52,8 @@ def average_with_context(
     by_row = np.zeros((len(phases), stages.outputs, *frames.shape[1:]))
     for values, phase in zip(by_row, phases, strict=True):
         values[:, phase:] = predictions[phase][..., : slice_rows - phase, :].cpu().numpy()
+    if stages.refinement is not None:
+        by_row += stages.refine(frames).cpu().numpy()
     maps, log_errors = by_row[:, 0], by_row[:, 1:]
     mean = (weights * maps).sum(axis=0)
     variance = (weights * (maps - mean) ** 2).sum(axis=0)

@@ -14,11 +14,22 @@ from torch import nn
 from torch.nn import functional
 
 from stunet_perfusion.networks.folding import fold_batch_normalization
-from stunet_perfusion.networks.stunet import DECODER_KERNEL, ENCODER_KERNEL, EXPANSION, REDUCTION, StUNet, with_maps
+from stunet_perfusion.networks.stunet import (
+    DECODER_KERNEL,
+    ENCODER_KERNEL,
+    EXPANSION,
+    REDUCTION,
+    MapRefinement,
+    StUNet,
+    with_maps,
+)
 
 #: Rows that a convolution of the encoder and of the decoder looks beyond its own, on either side.
 ENCODER_HALO = ENCODER_KERNEL[1] // 2
 DECODER_HALO = DECODER_KERNEL // 2
+
+#: Rows of a slice that are refined in one go: more take more memory and save little.
+REFINED_ROWS = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +91,7 @@ class StUNetStages:
     :param skip: what skip connections make of time, one of `SKIPS`
     :param maps: that follow the frames of what the network is given
     :param joined_maps: those of them that join the finest skip, all or none
+    :param refinement: of the maps, added to what the head says
     """
 
     encoder: list[list[Weights]]
@@ -93,6 +105,7 @@ class StUNetStages:
     skip: str = "maximum"
     maps: int = 0
     joined_maps: int = 0
+    refinement: MapRefinement | None = None
 
     @property
     def levels(self) -> int:
@@ -155,6 +168,21 @@ class StUNetStages:
         result = functional.linear(features, self.head.weight.flatten(1), self.head.bias)
         return result.squeeze(-1) if result.shape[-1] == 1 else result.permute(0, 3, 1, 2)
 
+    def refine(self, frames: torch.Tensor) -> torch.Tensor:
+        """What the refinement says of a slice in which every row has its context: (T + maps, Y, X) -> (outputs, Y, X).
+
+        Beyond the slice rows are zero, as in strips.
+        """
+        rows, reach = frames.shape[1], self.refinement.reach
+        maps = functional.pad(frames[-self.maps :], (0, 0, reach, reach))[None].contiguous(
+            memory_format=torch.channels_last
+        )
+        blocks = []
+        for start in range(0, rows, REFINED_ROWS):
+            stop = min(start + REFINED_ROWS, rows)
+            blocks.append(self.refinement(maps[:, :, start : stop + 2 * reach])[0, :, reach : reach + stop - start])
+        return torch.cat(blocks, dim=1)
+
 
 def stages_of(network: StUNet, frames: int) -> StUNetStages:
     """Take a network apart for strips of a number of frames.
@@ -193,6 +221,7 @@ def stages_of(network: StUNet, frames: int) -> StUNetStages:
         skip=network.skip,
         maps=network.maps,
         joined_maps=network.joined_maps,
+        refinement=network.refinement,
     )
 
 

@@ -16,6 +16,12 @@ from stunet_perfusion.training.settings import TrainingSettings
 #: Paths say where somebody keeps data, and may name patients.
 _PATHS = {"network": ("start",), "cases": ("table",), "phantoms": ("anatomies", "validation", "tumors")}
 
+_LOSSES = {
+    "l2": "L2 over the brain",
+    "robust": "L2 over the brain, L1 where it is far off",
+    "edges": "L1 and gradients over the brain",
+}
+
 
 def describe_training(
     settings: TrainingSettings, data: dict[str, Any], history: Sequence[dict[str, Any]], processes: Processes
@@ -37,7 +43,7 @@ def describe_training(
         "batch": optimization.batch,
         "learning_rate": optimization.learning_rate,
         "optimizer": "Adam",
-        "loss": {"l2": "L2 over the brain", "edges": "L1 and gradients over the brain"}[optimization.loss],
+        "loss": _LOSSES[optimization.loss],
         "seed": optimization.seed,
         "seconds": round(sum(entry["seconds"] for entry in history)),
         "program": f"StUNetPerfusion {__version__}, torch {torch.__version__}",

@@ -16,7 +16,7 @@ from stunet_perfusion.strip_rule import StripRule
 #: The dose as phantoms are scanned at it. Series that were scanned already have to be lowered by one of `METHODS`.
 PHYSICAL = "physical"
 
-LOSSES = ("l2", "edges")
+LOSSES = ("l2", "robust", "edges")
 SCHEDULES = ("constant", "cosine")
 TRUTH_OR_REFERENCE = ("reference", "truth")
 TRAINED_ON = ("strips", "slices")
@@ -132,7 +132,7 @@ class Optimization:
     :param batch: strips a step, over all processes together
     :param learning_rate: at the start
     :param schedule: `constant`, or `cosine`: to nothing along half a cosine over all epochs
-    :param loss: `l2`, or `edges`: L1 and the L1 difference of gradients
+    :param loss: `l2`, `robust`: L2, and L1 where it is far off, or `edges`: L1 and the L1 difference of gradients
     :param edge_weight: of the gradients in `edges`
     :param error_weight: of the expected error beside the map, of a network that says it. With little of it the error is
         read off features that make a good map, which may not know how noisy the series is
