@@ -10,7 +10,7 @@ from stunet_perfusion.by_slice import by_slice
 from stunet_perfusion.threads import threads_here
 
 #: Each takes the memory of its features, of which a case is to take little, however many processors there are.
-MOST_SLICES_AT_A_TIME = 8
+MOST_SLICES_AT_A_TIME = 4
 
 _Made = TypeVar("_Made")
 _Said = TypeVar("_Said")
