@@ -42,8 +42,8 @@ def test_on_the_cpu_as_many_slices_as_threads_are_in_the_network_each_with_its_s
 
 
 def test_threads_are_shared_where_slices_are_fewer(monkeypatch):
-    monkeypatch.setattr(network_schedule, "threads_here", lambda: 6)
-    assert slices_at_a_time(20) == 6
+    monkeypatch.setattr(network_schedule, "threads_here", lambda: 3)
+    assert slices_at_a_time(20) == 3
     assert slices_at_a_time(2) == 2
     assert slices_at_a_time(20, "cuda:0") == 1
     monkeypatch.setattr(network_schedule, "threads_here", lambda: 64)

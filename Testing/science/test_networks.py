@@ -110,6 +110,15 @@ def test_a_refinement_sees_maps_only_and_its_parameters_are_those_counted_by_han
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 12, 4, 12)
 
 
+def test_a_deep_refinement_begins_with_features_as_strong_as_its_maps():
+    """With torch's own first weights, nine layers would leave less than a thousandth of them."""
+    torch.manual_seed(0)
+    arguments = {"widths": (2, 2, 3, 3), "maps": 4, "refine": (1, 1, 2, 4, 8, 4, 2, 1, 1), "refine_width": 48}
+    body = build_network("stunet", arguments).refinement.body
+    maps = torch.randn(2, 4, 48, 48)
+    assert 0.3 < float(body(maps).detach().std()) < 3
+
+
 def test_multiply_accumulates_of_a_stunet_with_maps_count_them_as_channels_of_every_frame():
     plain, with_maps = (build_network("stunet", {"widths": (3, 4, 5, 6), "maps": maps}) for maps in (0, 2))
     more = multiply_accumulates(with_maps, 64, 16, 24) - multiply_accumulates(plain, 64, 16, 24)

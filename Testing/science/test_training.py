@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -95,6 +95,7 @@ def test_a_correction_is_taught_what_the_map_has_beyond_the_closed_form(dose):
     assert slices.clip == LOG_RATIO_CLIP
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 5), st.integers(1, 9))
 def test_the_expected_error_that_fits_best_is_the_standard_deviation(sd, pixels):
     """For differences of +-sd, minus the log density of a normal law is smallest at sd."""
@@ -106,6 +107,15 @@ def test_the_expected_error_that_fits_best_is_the_standard_deviation(sd, pixels)
 
     assert surprise(sd) < min(surprise(0.9 * sd), surprise(1.1 * sd))
     assert surprise(sd) == pytest.approx(2 * pixels * (np.log(sd) + 0.5), rel=1e-4, abs=1e-4)
+
+
+def test_far_beyond_the_expected_error_a_pixel_pulls_by_a_tangent_and_not_by_its_square():
+    """At 100 expected deviations: 3 (100 - 1.5) in place of 5000, and a pull of 3 x 100 in place of 10 000."""
+    log_error = torch.zeros(1, 1, 1, requires_grad=True)
+    total, _ = error_sums(torch.full((1, 1, 1), 100.0), log_error, torch.ones(1, 1, 1))
+    assert total.item() == pytest.approx(3 * (100 - 1.5))
+    total.backward()
+    assert log_error.grad.item() == pytest.approx(1 - 3 * 100)
 
 
 def test_the_expected_error_is_taught_without_changing_what_the_map_is_taught():
@@ -155,6 +165,25 @@ def test_settled_normalization_stays_as_it_is():
         after_epoch=lambda result: seen.append(float(network.normalization.running_mean)),
     )
     assert seen[0] < seen[1] == seen[2] == seen[3]
+
+
+def test_the_refinement_learns_first_and_then_the_whole_network():
+    network = build_network("stunet", {"widths": (2, 2, 2, 2), "maps": 1, "refine": (1,), "refine_width": 2})
+    strips = TensorDataset(torch.randn(4, 65, 8, 8), torch.ones(4, 8, 8), torch.ones(4, 8, 8))
+    optimization = Optimization(epochs=4, batch=4, learning_rate=0.01, maps_first=0.5)
+    looked_at = {"refinement": network.refinement.head.bias, "rest": network.head.bias}
+    seen = []
+    train(
+        network,
+        make_optimizer(network, optimization),
+        lambda epoch: EpochStrips([strips]),
+        optimization,
+        after_epoch=lambda result: seen.append({name: float(value) for name, value in looked_at.items()}),
+    )
+    assert [each["rest"] for each in seen[:2]] == [0.0, 0.0]
+    assert 0.0 != seen[2]["rest"] != seen[3]["rest"]
+    assert len({each["refinement"] for each in seen}) == 4
+    assert not network.learns_refinement_alone
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

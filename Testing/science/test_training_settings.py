@@ -80,6 +80,8 @@ def test_a_file_changes_what_it_names_and_options_override_it(tmp_path):
         ("[phantoms]\ntarget = 'CBF'", "'CBF' is not known; use reference, truth"),
         ("[phantoms]\nepochs = 0", "0 is too few"),
         ("[optimization]\nsettled = 2", "optimization.settled: 2 is no share"),
+        ("[optimization]\nmaps_first = -1", "optimization.maps_first: -1 is no share"),
+        ("[optimization]\nmaps_first = 0.5", "optimization.maps_first: needs a network with 'refine'"),
         ("[cases]\nsplit = [0, 1, 1]", r"\[0, 1, 1\] is no split"),
         ("[cases]\ntable = 'cases.csv'", "need either cases or phantoms"),
         ("[network", "is no TOML"),

@@ -93,6 +93,8 @@ class StUNet(nn.Module):
         )
         self.head = nn.Conv2d(self.decoder_widths[0] if self.decoder_widths else self.widths[0], 1 + error, 1)
         self.refinement = MapRefinement(maps, refine_width, 1 + error, refine) if refine else None
+        #: In training: nothing but the refinement is computed.
+        self.learns_refinement_alone = False
         if refine:
             # The refinement's part is learned first: what the decoder says before it knows anything would be noise.
             nn.init.zeros_(self.head.weight)
@@ -103,6 +105,8 @@ class StUNet(nn.Module):
         :returns: (N, Y, X) standardized CBV; of a network that says its error, (N, 2, Y, X): CBV and the logarithm of
             the error's standard deviation
         """
+        if self.training and self.learns_refinement_alone:
+            return self.refinement(strips[:, -self.maps :]).squeeze(1)
         features = self.encoder[0](with_maps(strips, self.maps))
         skips = []
         for reduction, level in zip(self.reductions, self.encoder[1:], strict=True):
@@ -187,7 +191,12 @@ class MapRefinement(nn.Module):
         layers: list[nn.Module] = []
         for number, dilation in enumerate(dilations):
             channels = width if number else maps
-            layers += [nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation), nn.ReLU(inplace=True)]
+            layer = nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation)
+            # Without normalization torch's own weights, by which each layer shrinks what it is given, would leave
+            # nothing to learn from after a few.
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+            layers += [layer, nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Conv2d(width, outputs, 1)
         nn.init.zeros_(self.head.weight)

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import Dataset, default_collate
 
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.networks.stunet import StUNet
 from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress
 from stunet_perfusion.training.background import one_ahead
 from stunet_perfusion.training.losses import LossSums, loss_sums
@@ -88,6 +89,7 @@ def train(
         network.train()
         if epoch >= optimization.epochs * (1 - optimization.settled):
             settle_normalization(network)
+        learn_refinement_alone(network, processes, epoch < round(optimization.epochs * optimization.maps_first))
         results.append(
             _train_epoch(
                 network, optimizer, strips_of_epoch(epoch), epoch, optimization, processes, progress, check_cancelled
@@ -103,6 +105,18 @@ def settle_normalization(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
             layer.eval()
+
+
+def learn_refinement_alone(network: nn.Module, processes: Processes, alone: bool) -> None:
+    """Whether training computes nothing but a stU-Net's refinement of its maps.
+
+    :raises InputError: several processes, which wait for gradients of the whole network
+    """
+    if alone and processes.count > 1:
+        raise InputError("optimization.maps_first", "works with one process only", "use --devices 1, or 0")
+    for layer in network.modules():
+        if isinstance(layer, StUNet):
+            layer.learns_refinement_alone = alone
 
 
 def learning_rate_at(optimization: Optimization, share_done: float) -> float:

@@ -13,6 +13,9 @@ LOG_ERROR_LIMITS = (-6.0, 3.0)
 #: Of the robust loss, in the target's unit: for corrections to the fit, standard deviations of its noise.
 ROBUST_LIMIT = 4.0
 
+#: Expected standard deviations.
+SURPRISE_LIMIT = 3.0
+
 #: From prediction, target and weight, all (N, Y, X), to the loss as (sum over the brain, weight of the brain). The
 #: weight is 1 in the brain and 0 elsewhere: outside of it the target is not blood but noise over noise.
 LossSums = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -56,13 +59,17 @@ def error_sums(
     """How badly an expected error fits the difference: minus the logarithm of a normal density, without its constant.
 
     It is smallest where the expected standard deviation is that of the differences. These are taken as they are, so
-    that a pixel which is hard to predict does not count for less in the prediction itself.
+    that a pixel which is hard to predict does not count for less in the prediction itself. Beyond `SURPRISE_LIMIT`
+    expected deviations the parabola goes on as its tangent: one vessel, many deviations off, would otherwise teach the
+    features that map and error share more than all the brain does.
 
     :param difference: (N, Y, X) prediction less target
     :param log_error: (N, Y, X) logarithm of the expected standard deviation
     """
     log_error = log_error.clamp(*LOG_ERROR_LIMITS)
-    surprise = log_error + 0.5 * difference.detach() ** 2 * torch.exp(-2 * log_error)
+    deviations = difference.detach().abs() * torch.exp(-log_error)
+    inner = deviations.clamp(max=SURPRISE_LIMIT)
+    surprise = log_error + inner * (deviations - 0.5 * inner)
     return (weight * surprise).sum(), weight.sum()
 
 

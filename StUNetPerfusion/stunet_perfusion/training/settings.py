@@ -138,6 +138,8 @@ class Optimization:
         read off features that make a good map, which may not know how noisy the series is
     :param settled: share of the epochs, the last ones, in which batch normalization stays as it is: the network then
         learns with what it will predict with, and not with the statistics of one batch
+    :param maps_first: share of the epochs, the first ones, in which nothing but the refinement of the maps learns, of a
+        network that has one: it takes a tenth of the time, and what it can do need not be learned by the rest
     :param seed: of everything random
     """
 
@@ -149,6 +151,7 @@ class Optimization:
     edge_weight: float = 1.0
     error_weight: float = 0.1
     settled: float = 0.0
+    maps_first: float = 0.0
     seed: int = 0
 
 
@@ -286,6 +289,10 @@ def check_settings(settings: TrainingSettings) -> None:
         raise InputError("optimization.learning_rate", f"{optimization.learning_rate:g} is not above 0", "try 0.001")
     if not 0 <= optimization.settled <= 1:
         raise InputError("optimization.settled", f"{optimization.settled:g} is no share", "use 0 to 1")
+    if not 0 <= optimization.maps_first <= 1:
+        raise InputError("optimization.maps_first", f"{optimization.maps_first:g} is no share", "use 0 to 1")
+    if optimization.maps_first and not settings.network.arguments.get("refine"):
+        raise InputError("optimization.maps_first", "needs a network with 'refine'", "give it one, or use 0")
     if len(settings.cases.split) != 3 or min(settings.cases.split) < 0 or not settings.cases.split[0]:
         raise InputError("cases.split", f"{list(settings.cases.split)} is no split", "write for example [25, 12, 12]")
     for share in (dose.lowest, dose.highest, *dose.shares, *settings.validation.doses):
