@@ -193,7 +193,7 @@ class MapRefinement(nn.Module):
             channels = width if number else maps
             layer = nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation)
             # Without normalization torch's own weights, by which each layer shrinks what it is given, would leave
-            # nothing to learn from after a few.
+            # hardly anything to learn from after a few.
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
             layers += [layer, nn.ReLU(inplace=True)]
