@@ -74,9 +74,9 @@ def area_under_curves(signal: np.ndarray, baseline: np.ndarray, squared: bool = 
         np.divide(frame, divisor, out=curve)
         np.log(curve, out=curve, where=curve > 0)
         if squared:
-            np.square(curve, out=curve)
-            np.negative(curve, out=curve)
-        area -= curve
+            area += np.square(curve, out=curve)
+        else:
+            area -= curve
     area *= usable
     return area
 

@@ -24,22 +24,26 @@ def pool_of_threads(count: int, threads_each: int = 1) -> Iterator[ThreadPoolExe
     What torch is told in one thread also holds for all that begin later, so the caller's own number is told it again
     in the end.
     """
-    torch = sys.modules.get("torch")
-    if not hasattr(torch, "set_num_threads"):
-        with _ended(ThreadPoolExecutor(count)) as pool:
+    with torch_threads(threads_here()):
+        torch = sys.modules.get("torch")
+        tell = torch.set_num_threads if hasattr(torch, "set_num_threads") else lambda threads: None
+        pool = ThreadPoolExecutor(count, initializer=tell, initargs=(threads_each,))
+        try:
             yield pool
-        return
-    usual = torch.get_num_threads()
-    try:
-        with _ended(ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(threads_each,))) as pool:
-            yield pool
-    finally:
-        torch.set_num_threads(usual)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
-def _ended(pool: ThreadPoolExecutor) -> Iterator[ThreadPoolExecutor]:
+def torch_threads(count: int) -> Iterator[None]:
+    """As many threads for torch, where it has been loaded, and afterwards as many as before."""
+    torch = sys.modules.get("torch")
+    if not hasattr(torch, "set_num_threads"):
+        yield
+        return
+    usual = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
-        yield pool
+        yield
     finally:
-        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(usual)

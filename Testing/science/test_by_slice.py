@@ -6,7 +6,6 @@ import threading
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,14 +13,7 @@ from science.synthetic import make_series
 from stunet_perfusion.brain import mean_curve, mean_image
 from stunet_perfusion.by_slice import by_slice
 from stunet_perfusion.dose import simulate_dose
-
-
-@pytest.fixture(params=[1, 2, 4])
-def threads(request):
-    usual = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(usual)
+from stunet_perfusion.threads import torch_threads
 
 
 @settings(deadline=None, max_examples=20)
@@ -61,11 +53,9 @@ def test_numbers_do_not_depend_on_threads():
     series = make_series(shape=(7, 20, 22), noise=3.0, seed=1)
     mask = np.random.default_rng(0).random((7, 20, 22)) < 0.5
     found = []
-    usual = torch.get_num_threads()
     for count in (1, 3):
-        torch.set_num_threads(count)
-        low = simulate_dose(series, 8, 0.4, "noise-matched", seed=2).signal
-        found.append((low, mean_image(series), mean_curve(series, mask)))
-    torch.set_num_threads(usual)
+        with torch_threads(count):
+            low = simulate_dose(series, 8, 0.4, "noise-matched", seed=2).signal
+            found.append((low, mean_image(series), mean_curve(series, mask)))
     for one, three in zip(*found, strict=True):
         np.testing.assert_array_equal(one, three)

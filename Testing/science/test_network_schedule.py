@@ -9,16 +9,9 @@ import torch
 
 from stunet_perfusion import network_schedule
 from stunet_perfusion.network_schedule import each_slice, slices_at_a_time
+from stunet_perfusion.threads import torch_threads
 
 SLICES = [3, 4, 6, 7, 9]
-
-
-@pytest.fixture(params=[1, 2, 4])
-def threads(request):
-    usual = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(usual)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda:0"])
@@ -48,18 +41,13 @@ def test_threads_are_shared_where_slices_are_fewer(monkeypatch):
     assert slices_at_a_time(20, "cuda:0") == 1
     monkeypatch.setattr(network_schedule, "threads_here", lambda: 64)
     assert slices_at_a_time(20) == network_schedule.MOST_SLICES_AT_A_TIME
-    usual = torch.get_num_threads()
-    torch.set_num_threads(6)
-    told = []
-    try:
+    told, later = [], []
+    with torch_threads(6):
         list(each_slice([0, 1], lambda z: z, lambda _: told.append(torch.get_num_threads()), lambda *_: None))
-        later = []
         thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
         thread.start()
         thread.join()
-        assert later == [6], "threads that begin later are told nothing of the share"
-    finally:
-        torch.set_num_threads(usual)
+    assert later == [6], "threads that begin later are told nothing of the share"
     assert told == [3, 3]
 
 

@@ -17,6 +17,7 @@ from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.provenance import find_file, sha256_of_array, sha256_of_path
 from stunet_perfusion.reading import read_map
 from stunet_perfusion.staged import staged_output
+from stunet_perfusion.threads import torch_threads
 from stunet_perfusion.writing.bids import REPORT_KEY
 
 _Request = TypeVar("_Request")
@@ -160,14 +161,10 @@ def _threads(count: int | None) -> Iterator[None]:
     if count is None:
         yield
         return
-    import torch
+    import torch  # noqa: F401  so that there is something to tell
 
-    usual = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
+    with torch_threads(count):
         yield
-    finally:
-        torch.set_num_threads(usual)
 
 
 def _run(

@@ -113,7 +113,7 @@ def learn_refinement_alone(network: nn.Module, processes: Processes, alone: bool
     :raises InputError: several processes, which wait for gradients of the whole network
     """
     if alone and processes.count > 1:
-        raise InputError("optimization.maps_first", "works with one process only", "use --devices 1, or 0")
+        raise InputError("optimization.maps_first", "works with one process only", "use --devices 1, or set it to 0")
     for layer in network.modules():
         if isinstance(layer, StUNet):
             layer.learns_refinement_alone = alone
