@@ -72,7 +72,24 @@ def lively_network(name, arguments, seed=0):
         elif isinstance(layer, nn.Conv2d) and not layer.weight.any():
             nn.init.normal_(layer.weight, 0, 0.3)
             nn.init.normal_(layer.bias, 0, 0.3)
-    return network.eval()
+    network.eval()
+    if maps_of(network):
+        moderate_error(network)
+    return network
+
+
+def moderate_error(network):
+    """An expected error that varies by a few times over a slice. Its logarithm may not vary by tens, or its exponential
+    overflows in a pixel or other, and two that do are not comparable.
+    """
+    with torch.inference_mode():
+        said = network(torch.from_numpy(slice_of(32, 16, maps=maps_of(network)))[None])
+    if said.ndim == 3:
+        return
+    heads = [network.head] + ([network.refinement.head] if network.refinement is not None else [])
+    for head in heads:
+        head.weight.data[1] /= said[0, 1].std()
+        head.bias.data[1] /= said[0, 1].std()
 
 
 def slice_of(rows, columns, seed=0, maps=0):
@@ -105,6 +122,7 @@ def assert_equal_to_the_plain_loop(network, frames, rule, stride, batch=8):
 @example(strip_steps=4, more_rows=32, stride=1, columns=8, batch=8)
 @example(strip_steps=3, more_rows=37, stride=1, columns=16, batch=5)
 @example(strip_steps=1, more_rows=0, stride=8, columns=8, batch=1)
+@example(strip_steps=2, more_rows=34, stride=3, columns=24, batch=1)
 @settings(max_examples=6, deadline=None)
 def test_the_fast_average_is_that_of_the_plain_loop(kind, padding, strip_steps, more_rows, stride, columns, batch):
     network = lively_network(*ARGUMENTS[kind])
