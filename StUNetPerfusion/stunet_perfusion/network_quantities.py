@@ -30,6 +30,16 @@ CURVES_AND_FIT = LOG_RATIO + (
     "and the baseline over the brain's SD"
 )
 
+#: Errors of the fit that are smaller than this, in halves of the brain's mean, are not all noise: delay, vessels,
+#: leakage. Noise below it is no unit for them.
+SMALLEST_FIT_NOISE = 0.15
+
+#: The noise's logarithm, of multiples of that, begins here; in air there is neither signal nor noise.
+LEAST_FIT_NOISE = 0.01
+
+#: The fit over its noise reaches about 25 in vessels at full dose. For the network it is so many times as large.
+FIT_OVER_NOISE_GAIN = 0.2
+
 #: How many maps follow the frames.
 MAPS = {CURVES_AND_MAPS: 2, CURVES_AND_VERBENA: 3, CURVES_AND_FIT: 4}
 

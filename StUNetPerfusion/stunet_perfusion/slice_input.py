@@ -19,7 +19,10 @@ from stunet_perfusion.network_quantities import (
     CURVES_AND_FIT,
     CURVES_AND_MAPS,
     CURVES_AND_VERBENA,
+    FIT_OVER_NOISE_GAIN,
+    LEAST_FIT_NOISE,
     SIGNAL,
+    SMALLEST_FIT_NOISE,
 )
 from stunet_perfusion.standardize import (
     CLIP,
@@ -34,13 +37,6 @@ from stunet_perfusion.standardize import (
 
 #: Noise of the closed form may well be outside of what z-scores are cut to. It is cut where it is beyond use.
 CLOSED_FORM_CLIP = 10.0
-
-#: Errors of the fit that are smaller than this, in halves of the brain's mean, are not all noise: delay, vessels,
-#: leakage. Noise below it is no unit for them.
-SMALLEST_FIT_NOISE = 0.15
-
-#: The fit over its noise reaches about 25 in vessels at full dose. For the network it is so many times as large.
-FIT_OVER_NOISE_GAIN = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +141,7 @@ def _maps(plan: Standardization, of_slice: SliceCurves, signal: np.ndarray) -> l
         return [volume / unit, of_squares / unit, baseline]
     if plan.quantity == CURVES_AND_FIT:
         fit, noise = of_slice.fitted_blood_volume() / unit, of_slice.fit_noise() / unit
-        log_noise = np.log(np.maximum(noise / np.float32(SMALLEST_FIT_NOISE), np.float32(0.01)))
+        log_noise = np.log(np.maximum(noise / np.float32(SMALLEST_FIT_NOISE), np.float32(LEAST_FIT_NOISE)))
         return [fit, fit * np.float32(FIT_OVER_NOISE_GAIN / fit_unit(plan)), log_noise, baseline]
     return []
 

@@ -241,6 +241,12 @@ def test_folding_batch_normalization_gives_the_same_map_and_leaves_the_network_a
         ("unet", {}, "'unet' is not known.* stunet, hess, ulas"),
         ("stunet", {"depth": 4}, "cannot be built.*depth"),
         ("stunet", {"refine": (1, 2)}, "has no maps to refine; give it maps, or leave 'refine' out"),
+        (
+            "stunet",
+            {"guided": True, "maps": 2, "refine": (1,)},
+            "averages .* of 4 maps, and refines them; give",
+        ),
+        ("stunet", {"guided": True, "maps": 4}, "of 4 maps, and refines them; give it .* or leave 'guided' out"),
         ("stunet", {"decoder": (4, 5)}, "2 widths of the decoder do not fit 4 of the encoder; give 3 of them"),
     ],
 )

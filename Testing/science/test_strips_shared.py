@@ -45,6 +45,10 @@ ARGUMENTS = {
         "stunet",
         {"widths": (2, 3, 3, 4), "error": True, "maps": 2, "refine": (1, 2, 4), "refine_width": 5},
     ),
+    "maps whose like neighbors are averaged": (
+        "stunet",
+        {"widths": (2, 3, 3, 4), "error": True, "maps": 4, "refine": (1, 2), "refine_width": 5, "guided": True},
+    ),
     "maps that are refined from further away than the network sees": (
         "stunet",
         {"widths": (2, 3, 4), "maps": 2, "refine": (1, 20, 30), "refine_width": 4},

@@ -25,11 +25,17 @@ from stunet_perfusion.first_pass import (
     sample_brain,
 )
 from stunet_perfusion.metrics import l2, standardized
-from stunet_perfusion.network_quantities import BLOOD_VOLUME, CORRECTION_TO_FIT, CURVES_AND_FIT, MAPS
+from stunet_perfusion.network_quantities import (
+    BLOOD_VOLUME,
+    CORRECTION_TO_FIT,
+    CURVES_AND_FIT,
+    MAPS,
+    SMALLEST_FIT_NOISE,
+)
 from stunet_perfusion.phantom import Protocol, make_phantom, mni_anatomy
 from stunet_perfusion.predict import PredictionSettings, predict_case, predict_standardized
 from stunet_perfusion.preparation import prepare
-from stunet_perfusion.slice_input import SMALLEST_FIT_NOISE, fit_unit, noise_slice
+from stunet_perfusion.slice_input import fit_unit, noise_slice
 from stunet_perfusion.standardize import into_box, out_of_box, plan_standardization
 from stunet_perfusion.strip_rule import StripRule
 from stunet_perfusion.template_fit import fit_template

@@ -335,6 +335,11 @@ def test_the_learning_rate_is_the_papers_or_falls_along_half_a_cosine():
     cosine = Optimization(schedule="cosine")
     rates = [learning_rate_at(cosine, share) for share in (0, 0.5, 1)]
     assert rates == pytest.approx([1e-3, 0.5e-3, 0], abs=1e-12)
+    in_two_parts = Optimization(schedule="cosine", epochs=10, maps_first=0.6)
+    rates = [learning_rate_at(in_two_parts, share) for share in (0, 0.3, 0.6, 0.8, 1)]
+    assert rates == pytest.approx([1e-3, 0.5e-3, 1e-3, 0.5e-3, 0], abs=1e-12)
+    nothing_but_maps = Optimization(schedule="cosine", epochs=10, maps_first=1)
+    assert [learning_rate_at(nothing_but_maps, share) for share in (0.5, 1)] == pytest.approx([0.5e-3, 0], abs=1e-12)
 
 
 def test_a_loss_that_is_no_number_stops_the_training():

@@ -14,6 +14,7 @@ from stunet_perfusion.networks.blocks import (
     maximum_over_time,
     mean_and_maximum_over_time,
 )
+from stunet_perfusion.networks.map_refinement import GUIDED_MAPS, MapRefinement
 
 #: The paper's kernels, written (time, rows, columns). A reduction's stride is its kernel.
 ENCODER_KERNEL = (7, 3, 3)
@@ -43,6 +44,7 @@ class StUNet(nn.Module):
     :param refine: dilations of further 3x3 convolutions that see nothing but the maps, and whose result is added to the
         decoder's. They reduce no rows, so that what they say of a pixel is the same in every strip with context.
     :param refine_width: their channels
+    :param guided: begin the refinement with the `GuidedAverage` of the maps, which are those of `CURVES_AND_FIT`
     :raises InputError: an unknown skip, or another number of levels in the decoder than in the encoder
     """
 
@@ -58,6 +60,7 @@ class StUNet(nn.Module):
         finish: int = 0,
         refine: Sequence[int] = (),
         refine_width: int = 32,
+        guided: bool = False,
     ) -> None:
         super().__init__()
         if skip not in SKIPS:
@@ -69,6 +72,9 @@ class StUNet(nn.Module):
             raise InputError("stU-Net", fact, f"give {len(self.widths) - 1} of them")
         if refine and not maps:
             raise InputError("stU-Net", "has no maps to refine", "give it maps, or leave 'refine' out")
+        if guided and not (refine and maps == GUIDED_MAPS):
+            fact = f"averages like neighbors of {GUIDED_MAPS} maps, and refines them"
+            raise InputError("stU-Net", fact, "give it the input 'curves-and-fit' and 'refine', or leave 'guided' out")
         self.convolutions = convolutions
         self.finish = finish
         self.skip = skip
@@ -92,7 +98,7 @@ class StUNet(nn.Module):
             for level, width in enumerate(self.decoder_widths)
         )
         self.head = nn.Conv2d(self.decoder_widths[0] if self.decoder_widths else self.widths[0], 1 + error, 1)
-        self.refinement = MapRefinement(maps, refine_width, 1 + error, refine) if refine else None
+        self.refinement = MapRefinement(maps, refine_width, 1 + error, refine, guided) if refine else None
         #: In training: nothing but the refinement is computed.
         self.learns_refinement_alone = False
         if refine:
@@ -172,41 +178,6 @@ class StUNet(nn.Module):
                 for first in _first_of(self.convolutions + (0 if level else self.finish))
             )
         )
-
-
-class MapRefinement(nn.Module):
-    """2-D convolutions of maps alone, with neither reductions nor batch normalization: in maps the scale of the noise,
-    which normalization would take away, says how much to smooth. Untrained, it says 0.
-
-    :param maps: channels in
-    :param width: channels between
-    :param outputs: channels out
-    :param dilations: of the convolutions, one after another
-    """
-
-    def __init__(self, maps: int, width: int, outputs: int, dilations: Sequence[int]) -> None:
-        super().__init__()
-        #: Rows beyond an output row, on either side, that can change it.
-        self.reach = sum(dilations)
-        layers: list[nn.Module] = []
-        for number, dilation in enumerate(dilations):
-            channels = width if number else maps
-            layer = nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation)
-            # Without normalization torch's own weights, by which each layer shrinks what it is given, would leave
-            # hardly anything to learn from after a few.
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
-            layers += [layer, nn.ReLU(inplace=True)]
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Conv2d(width, outputs, 1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """:param maps: (N, maps, Y, X)
-        :returns: (N, outputs, Y, X)
-        """
-        return self.head(self.body(maps))
 
 
 def with_maps(strips: torch.Tensor, maps: int) -> torch.Tensor:

@@ -14,12 +14,12 @@ from torch import nn
 from torch.nn import functional
 
 from stunet_perfusion.networks.folding import fold_batch_normalization
+from stunet_perfusion.networks.map_refinement import MapRefinement
 from stunet_perfusion.networks.stunet import (
     DECODER_KERNEL,
     ENCODER_KERNEL,
     EXPANSION,
     REDUCTION,
-    MapRefinement,
     StUNet,
     with_maps,
 )

@@ -89,7 +89,7 @@ def train(
         network.train()
         if epoch >= optimization.epochs * (1 - optimization.settled):
             settle_normalization(network)
-        learn_refinement_alone(network, processes, epoch < round(optimization.epochs * optimization.maps_first))
+        learn_refinement_alone(network, processes, epoch < epochs_of_refinement(optimization))
         results.append(
             _train_epoch(
                 network, optimizer, strips_of_epoch(epoch), epoch, optimization, processes, progress, check_cancelled
@@ -120,10 +120,22 @@ def learn_refinement_alone(network: nn.Module, processes: Processes, alone: bool
 
 
 def learning_rate_at(optimization: Optimization, share_done: float) -> float:
-    """The learning rate when a share of all epochs is done."""
+    """The learning rate when a share of all epochs is done. The whole network begins as its refinement did: it has as
+    much to learn.
+    """
     if optimization.schedule == "constant":
         return optimization.learning_rate
+    alone = epochs_of_refinement(optimization) / optimization.epochs
+    if share_done < alone or alone == 1:
+        share_done /= alone
+    else:
+        share_done = (share_done - alone) / (1 - alone)
     return optimization.learning_rate * (1 + math.cos(math.pi * share_done)) / 2
+
+
+def epochs_of_refinement(optimization: Optimization) -> int:
+    """How many first epochs nothing but the refinement of the maps learns in."""
+    return round(optimization.epochs * optimization.maps_first)
 
 
 def _train_epoch(

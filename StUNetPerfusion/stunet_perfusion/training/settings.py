@@ -131,7 +131,8 @@ class Optimization:
     :param epochs: how often everything is seen
     :param batch: strips a step, over all processes together
     :param learning_rate: at the start
-    :param schedule: `constant`, or `cosine`: to nothing along half a cosine over all epochs
+    :param schedule: `constant`, or `cosine`: to nothing along half a cosine over all epochs; with `maps_first` along
+        one over those, and another over the rest
     :param loss: `l2`, `robust`: L2, and L1 where it is far off, or `edges`: L1 and the L1 difference of gradients
     :param edge_weight: of the gradients in `edges`
     :param error_weight: of the expected error beside the map, of a network that says it. With little of it the error is

@@ -1,0 +1,83 @@
+"""The average of like neighbors: what can be taken off a map's noise before anything is learned."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from stunet_perfusion.network_quantities import FIT_OVER_NOISE_GAIN, LEAST_FIT_NOISE, SMALLEST_FIT_NOISE
+
+#: Neighbors up to so many pixels away along rows and columns.
+_REACH = 3
+
+#: Standard deviations of the weights: over distance, in pixels; over the baseline, in the brain's standard deviations;
+#: over the smoothed fit, in those of the fit's noise.
+_DISTANCE, _BASELINE, _FIT = 1.5, 0.3, 1.5
+
+#: Smooths the fit before its values are compared, in pixels: noise alone would tell neighbors apart that are alike.
+_SMOOTHING = 0.4
+
+#: Air has no more than the least noise that there is.
+_LOG_NOISE_OF_AIR = math.log(LEAST_FIT_NOISE) + 1e-3
+
+
+class GuidedAverage(nn.Module):
+    """Averages each pixel's fit with those neighbors that are the same tissue as far as anything tells: near, alike in
+    the baseline, where there is hardly any noise, and alike in the fit as far as its noise lets one see. A fit with
+    little noise thus stays as it is, whatever dose it has.
+
+    That is the non-local means of Buades et al. 2005, with pixels for patches, the known noise of each pixel for the
+    width, the inverse of its variance as a further weight, and a guide. Nothing in it is learned.
+
+    It takes the maps of `CURVES_AND_FIT`. Where there is neither baseline nor noise, in air and beyond a slice, a pixel
+    counts for nothing and stays as it is.
+    """
+
+    #: Maps that it adds, and rows beyond an output row, on either side, that can change it.
+    outputs = 3
+    reach = _REACH + 1
+
+    def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """:param maps: (N, 4, Y, X) fit, fit over noise, logarithm of the noise, baseline; see `CURVES_AND_FIT`
+        :returns: (N, Y, X) what the average differs from the fit by, in units of the fit's noise; and (N, 3, Y, X) the
+            averages of fit and fit over noise, and the logarithm of how many pixels they are over
+        """
+        with torch.no_grad(), torch.autocast(maps.device.type, enabled=False):
+            return self._average(maps.float())
+
+    def _average(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        fit, over_noise, log_noise, baseline = (maps[:, n : n + 1] for n in range(4))
+        tissue = ((log_noise > _LOG_NOISE_OF_AIR) & (baseline > 0)).float()
+        noise = SMALLEST_FIT_NOISE * torch.exp(log_noise)
+        precision = tissue * torch.exp(-2 * log_noise)
+        smoothed = _smooth(fit * tissue) / _smooth(tissue).clamp(min=0.05)
+        of_noise = 2**-0.5 / (_FIT * noise)
+        guide = baseline * (2**-0.5 / _BASELINE)
+
+        around = functional.pad(torch.cat([guide, smoothed, precision, fit, over_noise], dim=1), [_REACH] * 4)
+        rows, columns = maps.shape[2:]
+        own = torch.cat([fit, over_noise], dim=1)
+        total, weights = torch.zeros_like(own), torch.zeros_like(fit)
+        for down in range(2 * _REACH + 1):
+            for right in range(2 * _REACH + 1):
+                shifted = around[:, :, down : down + rows, right : right + columns]
+                apart = ((down - _REACH) ** 2 + (right - _REACH) ** 2) / (2 * _DISTANCE**2)
+                weight = (shifted[:, :1] - guide).square_()
+                weight += (shifted[:, 1:2] - smoothed).mul_(of_noise).square_()
+                weight.add_(apart).neg_().exp_().mul_(shifted[:, 2:3])
+                total.addcmul_(weight, shifted[:, 3:])
+                weights += weight
+        average = torch.where(tissue > 0, total / weights.clamp(min=1e-12), own)
+        difference = (average[:, 1:] - over_noise) / FIT_OVER_NOISE_GAIN
+        pixels = torch.where(tissue > 0, weights / precision.clamp(min=1e-12), torch.ones_like(fit))
+        return difference.squeeze(1), torch.cat([average, pixels.log()], dim=1)
+
+
+def _smooth(values: torch.Tensor) -> torch.Tensor:
+    """A normal average over 3 x 3 pixels, zero beyond the image."""
+    taps = torch.exp(-(torch.arange(-1, 2, device=values.device, dtype=values.dtype) ** 2) / (2 * _SMOOTHING**2))
+    taps = taps / taps.sum()
+    return functional.conv2d(values, (taps[:, None] * taps)[None, None], padding=1)
