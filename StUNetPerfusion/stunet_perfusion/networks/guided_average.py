@@ -20,6 +20,10 @@ _DISTANCE, _BASELINE, _FIT = 1.5, 0.3, 1.5
 #: Smooths the fit before its values are compared, in pixels: noise alone would tell neighbors apart that are alike.
 _SMOOTHING = 0.4
 
+#: Weights less than e to minus this are taken for that. The smallest numbers that there are, denormal ones, would cost
+#: processors a hundred times as much.
+_LARGEST_EXPONENT = 60.0
+
 #: Air has no more than the least noise that there is.
 _LOG_NOISE_OF_AIR = math.log(LEAST_FIT_NOISE) + 1e-3
 
@@ -67,7 +71,7 @@ class GuidedAverage(nn.Module):
                 apart = ((down - _REACH) ** 2 + (right - _REACH) ** 2) / (2 * _DISTANCE**2)
                 weight = (shifted[:, :1] - guide).square_()
                 weight += (shifted[:, 1:2] - smoothed).mul_(of_noise).square_()
-                weight.add_(apart).neg_().exp_().mul_(shifted[:, 2:3])
+                weight.add_(apart).clamp_(max=_LARGEST_EXPONENT).neg_().exp_().mul_(shifted[:, 2:3])
                 total.addcmul_(weight, shifted[:, 3:])
                 weights += weight
         average = torch.where(tissue > 0, total / weights.clamp(min=1e-12), own)
