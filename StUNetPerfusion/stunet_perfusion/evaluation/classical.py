@@ -7,13 +7,18 @@ another factor for the whole map, which no score depends on, and which fails whe
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy import ndimage
 
 from stunet_perfusion.concentration import concentration_curves
 from stunet_perfusion.evaluation.methods import Method, MethodMap
 from stunet_perfusion.first_pass import SliceCurves, find_first_pass
+from stunet_perfusion.network_quantities import CORRECTION_TO_FIT, CURVES_AND_FIT, MAPS, PIXELS
+from stunet_perfusion.networks.guided_average import GuidedAverage
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.reference import first_pass_cbv, reference_cbv
+from stunet_perfusion.slice_input import slice_for_network
+from stunet_perfusion.standardize import out_of_box, plan_standardization
 
 VERBENA = "verbena"
 CLOSED_FORM = "closed-form"
@@ -28,7 +33,8 @@ _FWHM = 2.3548
 def classical_methods(smoothing: tuple[float, ...] = (3.0, 6.0)) -> list[Method]:
     """Verbena's map, the closed form with a mean baseline, the same over the first pass, and smoothed.
 
-    The fit of the brain's mean curve is ours, and stands for how far a network is from what needs no learning.
+    The fit of the brain's mean curve and its average over like neighbors are ours, and stand for how far a network is
+    from what needs no learning.
 
     :param smoothing: full widths at half maximum of the Gaussian filters in the plane, mm
     """
@@ -49,6 +55,13 @@ def classical_methods(smoothing: tuple[float, ...] = (3.0, 6.0)) -> list[Method]
             "fit of the mean curve",
             "classical",
             lambda prepared, *_: MethodMap(fitted_cbv(prepared)),
+            tables=("truth",),
+        ),
+        Method(
+            "averaged-fit",
+            "fit, like neighbors averaged",
+            "classical",
+            lambda prepared, *_: MethodMap(averaged_fit(prepared)),
             tables=("truth",),
         ),
     ]
@@ -80,6 +93,19 @@ def fitted_cbv(prepared: PreparedSeries) -> np.ndarray:
     return np.stack(
         [SliceCurves.of(plane, found).fitted_blood_volume() for plane in np.moveaxis(prepared.series.signal, 1, 0)]
     )
+
+
+def averaged_fit(prepared: PreparedSeries) -> np.ndarray:
+    """(Z, Y, X) float32 the same, averaged over like neighbors as our network begins; see `GuidedAverage`."""
+    plan = plan_standardization(prepared, quantity=CURVES_AND_FIT, target=CORRECTION_TO_FIT, box=PIXELS)
+    average = GuidedAverage()
+
+    def averaged(plane: np.ndarray) -> np.ndarray:
+        maps = slice_for_network(plan, CORRECTION_TO_FIT, plane).given[-MAPS[CURVES_AND_FIT] :]
+        _, around = average(torch.from_numpy(maps[None]))
+        return out_of_box(plan.box, around[0, 0].numpy(), plane.shape[1:])
+
+    return np.stack([averaged(plane) for plane in np.moveaxis(prepared.series.signal, 1, 0)])
 
 
 def mean_curve(prepared: PreparedSeries) -> np.ndarray:
