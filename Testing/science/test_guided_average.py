@@ -48,9 +48,9 @@ def by_formula(fit, noise, baseline):
     for row, column in np.argwhere(tissue):
         total = weights = 0.0
         for y, x, apart in pixels_around(row, column, 3):
-            exponent = apart / (2 * 1.5**2)
-            exponent += (baseline[y, x] - baseline[row, column]) ** 2 / (2 * 0.3**2)
-            exponent += (smooth[y, x] - smooth[row, column]) ** 2 / (2 * (1.5 * noise[row, column]) ** 2)
+            exponent = apart / (2 * 2.0**2)
+            exponent += (baseline[y, x] - baseline[row, column]) ** 2 / (2 * 0.2**2)
+            exponent += (smooth[y, x] - smooth[row, column]) ** 2 / (2 * (2.0 * noise[row, column]) ** 2)
             weight = np.exp(-exponent) / noise[y, x] ** 2
             total, weights = total + weight * fit[y, x], weights + weight
         result[row, column] = total / weights
@@ -69,11 +69,11 @@ def test_the_average_is_that_of_its_formula(seed, level):
 
 
 def test_noise_of_one_tissue_falls_by_the_pixels_that_are_averaged():
-    """In one tissue of much noise the weights are nearly those of distance alone: a normal of 1.5 pixels, cut at 3."""
+    """In one tissue of much noise the weights are nearly those of distance alone: a normal of 2 pixels, cut at 3."""
     generator = np.random.default_rng(0)
     fit = 2 + generator.normal(0, 0.3, (96, 96))
     result, pixels = averaged(fit, np.full(fit.shape, 3.0), np.ones(fit.shape))
-    taps = np.exp(-(np.arange(-3, 4) ** 2) / (2 * 1.5**2))
+    taps = np.exp(-(np.arange(-3, 4) ** 2) / (2 * 2.0**2))
     kept = (taps**2).sum() / taps.sum() ** 2
     inner = np.s_[4:-4, 4:-4]
     assert result[inner].std() == pytest.approx(0.3 * kept, rel=0.1)

@@ -119,6 +119,13 @@ def test_a_deep_refinement_begins_with_features_as_strong_as_its_maps():
     assert 0.3 < float(body(maps).detach().std()) < 3
 
 
+def test_the_average_of_like_neighbors_multiplies_nothing_that_is_learned():
+    arguments = {"widths": (3, 4, 5, 6), "maps": 4, "refine": (1,), "refine_width": 2}
+    plain, guided = (build_network("stunet", {**arguments, "guided": guided}) for guided in (False, True))
+    more = multiply_accumulates(guided, 64, 16, 24) - multiply_accumulates(plain, 64, 16, 24)
+    assert more == 9 * 3 * 2 * 16 * 24, "but its three maps are convolved"
+
+
 def test_multiply_accumulates_of_a_stunet_with_maps_count_them_as_channels_of_every_frame():
     plain, with_maps = (build_network("stunet", {"widths": (3, 4, 5, 6), "maps": maps}) for maps in (0, 2))
     more = multiply_accumulates(with_maps, 64, 16, 24) - multiply_accumulates(plain, 64, 16, 24)

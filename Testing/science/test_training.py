@@ -17,7 +17,8 @@ from stunet_perfusion import checkpoint
 from stunet_perfusion.checkpoint import NetworkInput
 from stunet_perfusion.cli import main
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.network_quantities import CORRECTION, LOG_RATIO
+from stunet_perfusion.evaluation.classical import fitted_cbv
+from stunet_perfusion.network_quantities import CORRECTION, CORRECTION_TO_FIT, CURVES_AND_FIT, LOG_RATIO, PIXELS
 from stunet_perfusion.networks import build_network
 from stunet_perfusion.phantom import image_files
 from stunet_perfusion.preparation import prepare
@@ -34,7 +35,13 @@ from stunet_perfusion.training.losses import edge_sums, error_sums, l2_sums, los
 from stunet_perfusion.training.phantom_cases import PhantomSource, random_phantom
 from stunet_perfusion.training.seen_again import SeenAgain
 from stunet_perfusion.training.settings import Optimization
-from stunet_perfusion.training.strip_dataset import Recipe, StripDataset, TrainingSlices, training_slices
+from stunet_perfusion.training.strip_dataset import (
+    Recipe,
+    StripDataset,
+    TrainingSlices,
+    in_unit_of_fit,
+    training_slices,
+)
 
 
 def test_the_loss_is_the_mean_square_over_the_brain_only():
@@ -93,6 +100,37 @@ def test_a_correction_is_taught_what_the_map_has_beyond_the_closed_form(dose):
     taught = slices.targets[1] + corrected_slice(plan, CORRECTION, series.signal[:, 2])
     np.testing.assert_allclose(taught[slices.brain[1]], expected[slices.brain[1]], atol=1e-4)
     assert slices.clip == LOG_RATIO_CLIP
+
+
+@settings(deadline=None)
+@given(st.floats(0.8, 1.25), st.floats(0, 1), st.integers(0, 99))
+def test_the_truth_is_brought_into_the_fits_unit_which_noise_does_not_change(factor, noise, seed):
+    generator = np.random.default_rng(seed)
+    brain = np.ones((2, 64, 64), bool)
+    brain[:, 40:] = False
+    blood = generator.uniform(0.4, 3.9, brain.shape).astype(np.float32)
+    fit = factor * blood + noise * generator.normal(size=brain.shape)
+    # Vessels, air, and what is no brain have a say in neither.
+    blood[:, :4], fit[:, :4], fit[:, 4:8], blood[:, 4:8], fit[:, 40:] = 9, 0, 9, 0.1, 50
+    inside = in_unit_of_fit(blood - 2, (fit - 2).astype(np.float32), brain) + 2
+    # What noise leaves in the factor: its standard deviation over the root of the sum of squares of 4096 voxels.
+    np.testing.assert_allclose(inside, factor * blood, atol=1e-5 + 9 * 5 * noise / np.sqrt(4096 * 5.6), rtol=1e-5)
+
+
+def test_a_correction_to_the_fit_is_taught_no_unit():
+    """A series whose brain, as it is found, has less blood than the true one: map and fit agree all the same."""
+    series = make_series(frames=50, shape=(3, 40, 36), noise=0.5, peak=40.0, seed=1)
+    found = np.zeros(series.grid.shape, bool)
+    found[1:, 6:34, 5:31] = True
+    prepared = prepare(series, mask=found, drop_frames=0)
+    recipe = Recipe(NetworkInput(size=128, quantity=CURVES_AND_FIT, box=PIXELS), CORRECTION_TO_FIT)
+    cbv = fitted_cbv(prepared)
+    richer = found & (cbv > np.median(cbv[found]))
+    assert closed_form_scale(cbv, richer).mean > 1.2 * closed_form_scale(cbv, found).mean
+    for brain in (found, richer):
+        slices = training_slices(prepared, cbv, brain, recipe)
+        # Vessels are cut elsewhere where there is more blood on average.
+        assert np.quantile(np.abs(slices.targets[slices.brain]), 0.9) < 0.02
 
 
 @settings(deadline=None)

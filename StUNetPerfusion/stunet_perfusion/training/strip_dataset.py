@@ -10,14 +10,24 @@ import torch
 from torch.utils.data import Dataset
 
 from stunet_perfusion.checkpoint_document import NetworkInput
-from stunet_perfusion.network_quantities import MAPS, Z_SCORE
+from stunet_perfusion.network_quantities import CORRECTION_TO_FIT, MAPS, Z_SCORE
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.slice_input import slice_for_network
-from stunet_perfusion.standardize import CLIP, cbv_scale, closed_form_scale, into_box, plan_standardization
+from stunet_perfusion.standardize import (
+    CLIP,
+    CLOSED_FORM_UNIT,
+    cbv_scale,
+    closed_form_scale,
+    into_box,
+    plan_standardization,
+)
 from stunet_perfusion.strips import cut_strip, strip_starts
 
 #: Strips with less brain than this share of their pixels teach little, and there are many of them.
 LEAST_BRAIN = 0.05
+
+#: The blood of most of a brain's voxels, in halves of its mean.
+_LEAST_BLOOD, _MOST_BLOOD = 0.3, 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +70,8 @@ def training_slices(
 
     A network that is to correct the closed form is to say what the map has beyond it. Such maps, and those of a network
     that is to say blood volume, are measured by their own mean over the brain, so that neither dose nor arterial input
-    count; vessels are cut in the map where the paper cuts them.
+    count; vessels are cut in the map where the paper cuts them. The fit's mean is over the brain as it is found, which
+    may be a few percent off that over the brain where the map is known: see `in_unit_of_fit`.
 
     :param prepared: the series that the network is to see
     :param target: (Z, Y, X) CBV that it is to predict, any unit
@@ -78,6 +89,7 @@ def training_slices(
     signals = np.empty((len(slices), planes, size, size), np.float16)
     targets = np.empty((len(slices), size, size), np.float32)
     inside = np.empty(targets.shape, bool)
+    corrected, unit = np.zeros_like(targets), 1.0
     for n, z in enumerate(slices):
         of_slice = slice_for_network(plan, recipe.target, prepared.series.signal[:, z])
         signals[n] = of_slice.given
@@ -86,9 +98,32 @@ def training_slices(
             cut = scale.to_blood_volume(targets[n])
             targets[n] = (cut - own_unit.mean) / own_unit.sd
         if of_slice.corrected is not None:
-            targets[n] = (targets[n] - of_slice.corrected) / of_slice.unit
+            corrected[n], unit = of_slice.corrected, of_slice.unit
         inside[n] = into_box(plan.box, brain[z]) > 0.5
+    if recipe.target == CORRECTION_TO_FIT:
+        targets = in_unit_of_fit(targets, corrected, inside)
+    targets -= corrected
+    targets /= np.float32(unit)
     return TrainingSlices(signals, targets, inside, plan.clip)
+
+
+def in_unit_of_fit(truth: np.ndarray, fit: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """The true map times the factor with which the fit is nearest to it.
+
+    Nothing in a series tells how far the brain that is found in it is off the true one, and with it the fit's unit. A
+    network that is asked for it would learn from little else at full dose. Noise of the fit, in the dependent variable,
+    does not change the factor; vessels and voxels without blood do not count.
+
+    :param truth: (N, Y, X) in halves of the brain's mean, from that mean on, and so is `fit`
+    :param brain: (N, Y, X) bool
+    :returns: (N, Y, X) float32
+    """
+    nothing = np.float32(-1 / CLOSED_FORM_UNIT)
+    blood, fitted = truth - nothing, fit - nothing
+    usual = brain & (blood > _LEAST_BLOOD) & (blood < _MOST_BLOOD)
+    known, seen = blood[usual].astype(np.float64), fitted[usual].astype(np.float64)
+    factor = (known @ seen) / (known @ known) if known.any() else 1.0
+    return blood * np.float32(factor if factor > 0 else 1.0) + nothing
 
 
 class StripDataset(Dataset):
