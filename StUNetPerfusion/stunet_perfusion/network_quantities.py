@@ -40,6 +40,10 @@ LEAST_FIT_NOISE = 0.01
 #: The fit over its noise reaches about 25 in vessels at full dose. For the network it is so many times as large.
 FIT_OVER_NOISE_GAIN = 0.2
 
+#: Standard deviations between these, in the target's unit, can be expected: e^-6 to e^3. Nothing in training holds a
+#: network back beyond them, so that what it says there means no more than the limit.
+LOG_ERROR_LIMITS = (-6.0, 3.0)
+
 #: How many maps follow the frames.
 MAPS = {CURVES_AND_MAPS: 2, CURVES_AND_VERBENA: 3, CURVES_AND_FIT: 4}
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.networks import build_network
-from stunet_perfusion.strips import StripRule, cut_strip, predict_slice, strip_starts
+from stunet_perfusion.strips import StripAverage, StripRule, cut_strip, predict_slice, strip_starts
 
 
 class RowNumber(nn.Module):
@@ -137,3 +137,10 @@ def test_cancelling_stops_between_two_batches():
 def test_impossible_rules_are_refused(rows, padding, sentence):
     with pytest.raises(InputError, match=sentence):
         StripRule(rows, padding)
+
+
+def test_an_expected_error_stays_within_what_training_knows():
+    """Beyond the limits a training's loss is flat, and what a network says there may be anything."""
+    log_error = np.array([[-50.0, -6.0, 0.0, 3.0, 50.0]])
+    average = StripAverage.of(np.zeros((1, 5)), np.zeros((1, 5)), log_error)
+    np.testing.assert_allclose(average.error, np.exp([[-6, -6, 0, 3, 3]]), rtol=1e-6)

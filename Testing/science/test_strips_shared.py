@@ -144,6 +144,19 @@ def test_strips_of_these_networks_do_contradict_each_other(kind, padding):
     assert np.median(plain.spread[8:-8]) > 100 * TOLERANCE * plain.mean.std()
 
 
+def test_a_head_that_says_nothing_leaves_the_refinement():
+    """As after a training whose best epoch was one in which the refinement learned alone."""
+    network = lively_network(*ARGUMENTS["maps whose like neighbors are averaged"])
+    nn.init.zeros_(network.head.weight)
+    nn.init.zeros_(network.head.bias)
+    average = assert_equal_to_the_plain_loop(network, slice_of(43, 16, maps=4), StripRule(16, "context"), 1)
+    assert not average.spread.any()
+    assert average.mean.std() > 0
+    # One that says the same of everything says something.
+    nn.init.ones_(network.head.bias)
+    assert_equal_to_the_plain_loop(network, slice_of(43, 16, maps=4), StripRule(16, "context"), 1)
+
+
 @pytest.mark.parametrize("padding", ["zero", "context"])
 def test_a_network_that_was_taken_apart_before_predicts_the_same(padding):
     network = lively_network(*ARGUMENTS["means, maps and an error"])

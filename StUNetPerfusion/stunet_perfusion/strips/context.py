@@ -42,16 +42,15 @@ def average_with_context(
     step = REDUCTION[1] ** stages.levels
     phases = sorted({start % step for start in starts})
     slice_rows = frames.shape[1]
-    features, skips = _encode(stages, frames, phases, check_cancelled)
-    predictions = _decode(stages, features, skips, slice_rows, check_cancelled)
-
     covering = np.zeros((len(phases), slice_rows))
     for start in starts:
         covering[phases.index(start % step), start : start + strip_rows] += 1
     weights = (covering / covering.sum(axis=0))[:, :, None]
     by_row = np.zeros((len(phases), stages.outputs, *frames.shape[1:]))
-    for values, phase in zip(by_row, phases, strict=True):
-        values[:, phase:] = predictions[phase][..., : slice_rows - phase, :].cpu().numpy()
+    if not stages.silent:
+        predictions = _decode(stages, *_encode(stages, frames, phases, check_cancelled), slice_rows, check_cancelled)
+        for values, phase in zip(by_row, phases, strict=True):
+            values[:, phase:] = predictions[phase][..., : slice_rows - phase, :].cpu().numpy()
     if stages.refinement is not None:
         by_row += stages.refine(frames).cpu().numpy()
     maps, log_errors = by_row[:, 0], by_row[:, 1:]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.network_quantities import LOG_ERROR_LIMITS
 from stunet_perfusion.strip_rule import PADDINGS, StripRule
 
 __all__ = [
@@ -34,7 +35,7 @@ class StripAverage:
     :param spread: the same shape, float32, their standard deviation (of the population: over n, not n - 1). Where a
         single strip covers a row, as the first and last rows of a slice, it is 0 and says nothing.
     :param error: the same shape, float32, the standard deviation that the network expects its error to have (the
-        geometric mean over strips), or None of a network that does not say
+        geometric mean over strips, within `LOG_ERROR_LIMITS`), or None of a network that does not say
     """
 
     mean: np.ndarray
@@ -44,7 +45,7 @@ class StripAverage:
     @classmethod
     def of(cls, mean: np.ndarray, variance: np.ndarray, log_error: np.ndarray | None) -> StripAverage:
         """From double precision: mean and variance over strips, and the mean logarithm of the expected error."""
-        error = None if log_error is None else np.exp(log_error).astype(np.float32)
+        error = None if log_error is None else np.exp(np.clip(log_error, *LOG_ERROR_LIMITS)).astype(np.float32)
         return cls(mean.astype(np.float32), np.sqrt(variance).astype(np.float32), error)
 
     @property

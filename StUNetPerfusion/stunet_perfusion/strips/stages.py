@@ -92,6 +92,7 @@ class StUNetStages:
     :param maps: that follow the frames of what the network is given
     :param joined_maps: those of them that join the finest skip, all or none
     :param refinement: of the maps, added to what the head says
+    :param silent: the head says 0 of everything: what comes before it need not be computed
     """
 
     encoder: list[list[Weights]]
@@ -106,6 +107,7 @@ class StUNetStages:
     maps: int = 0
     joined_maps: int = 0
     refinement: MapRefinement | None = None
+    silent: bool = False
 
     @property
     def levels(self) -> int:
@@ -222,6 +224,7 @@ def stages_of(network: StUNet, frames: int) -> StUNetStages:
         maps=network.maps,
         joined_maps=network.joined_maps,
         refinement=network.refinement,
+        silent=not (network.head.weight.any() or network.head.bias.any()),
     )
 
 

@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-#: Standard deviations between these, in the target's unit, can be expected: e^-6 to e^3.
-LOG_ERROR_LIMITS = (-6.0, 3.0)
+from stunet_perfusion.network_quantities import LOG_ERROR_LIMITS
 
 #: Of the robust loss, in the target's unit: for corrections to the fit, standard deviations of its noise.
 ROBUST_LIMIT = 4.0
