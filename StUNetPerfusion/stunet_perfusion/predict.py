@@ -104,7 +104,9 @@ def plan_for(prepared: PreparedSeries, info: CheckpointInfo) -> Standardization:
     :raises InputError: as `plan_standardization`
     """
     expected = info.input
-    return plan_standardization(prepared, expected.frames, expected.size, expected.quantity, info.target, expected.box)
+    return plan_standardization(
+        prepared, expected.frames, expected.size, expected.quantity, info.target, expected.box, grows=True
+    )
 
 
 def as_meant(average: StripAverage, info: CheckpointInfo, of_slice: SliceForNetwork) -> StripAverage:

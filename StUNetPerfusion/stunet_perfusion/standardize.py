@@ -56,7 +56,10 @@ CLOSED_FORM_UNIT = 0.5
 
 #: A brain that fills less of the box than this is enlarged to fill it: its structures would be far smaller than those
 #: that a network knows.
-SMALLEST_BRAIN_IN_BOX = 0.6
+SMALLEST_BRAIN_IN_BOX = 0.4
+
+#: A box of pixels grows to so many times the size that a network was trained with, in steps that its reductions divide.
+LARGEST_BOX, BOX_STEP = 1.5, 8
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ def plan_standardization(
     quantity: str = SIGNAL,
     target: str = Z_SCORE,
     box: str = TIGHT,
+    grows: bool = False,
 ) -> Standardization:
     """Look at a series once and fix how it is standardized.
 
@@ -131,13 +135,14 @@ def plan_standardization(
     :param quantity: what the network is given
     :param target: what the network says
     :param box: how the square around the brain is laid, one of `network_quantities`
+    :param grows: whether a box of pixels may be larger than `size`, see `square_box`
     :raises InputError: the brain's signal does not vary, so that it has no z-score, or as `find_first_pass`
     """
     mean, sd = _signal_statistics(prepared)
     if not sd > 0:
         raise InputError(prepared.series.name, "has the same signal everywhere in the brain", "check the brain mask")
     return Standardization(
-        box=square_box(prepared.brain, prepared.series.grid.spacing, size, box),
+        box=square_box(prepared.brain, prepared.series.grid.spacing, size, box, grows),
         window=frame_window(prepared.series.frames, prepared.bolus.arrival, frames),
         signal_mean=mean,
         signal_sd=sd,
@@ -168,13 +173,17 @@ def _signal_statistics(prepared: PreparedSeries) -> tuple[float, float]:
     return mean, float(np.sqrt(max(squares / count - mean**2, 0.0)))
 
 
-def square_box(brain: np.ndarray, spacing: np.ndarray, size: int = 256, kind: str = TIGHT) -> SquareBox:
+def square_box(
+    brain: np.ndarray, spacing: np.ndarray, size: int = 256, kind: str = TIGHT, grows: bool = False
+) -> SquareBox:
     """The square (in millimeters) that tightly fits the brain over all slices, centered on it.
 
     :param brain: (Z, Y, X) bool
     :param spacing: (3,) voxel size along columns, rows, slices, mm
     :param kind: of whole `PIXELS`, the box is as large as it is asked for and its pixels are those of the series, where
         these are square, and the brain neither larger than the box nor much smaller; else it is `TIGHT`
+    :param grows: let a box of pixels be larger than it is asked for, up to `LARGEST_BOX` times, so that a larger brain
+        fits, too. A network without fully connected layers predicts it as well.
     """
     edges = []
     for axis, voxel in ((1, spacing[1]), (2, spacing[0])):
@@ -184,6 +193,8 @@ def square_box(brain: np.ndarray, spacing: np.ndarray, size: int = 256, kind: st
     row, column = (_widened(start, stop, side / voxel) for start, stop, voxel in edges)
     pixels = row[1] - row[0]
     square = np.isclose(pixels, column[1] - column[0], rtol=1e-3)
+    if kind == PIXELS and grows and size < pixels <= LARGEST_BOX * size:
+        size = math.ceil(pixels / BOX_STEP) * BOX_STEP
     if kind == PIXELS and square and SMALLEST_BRAIN_IN_BOX * size <= pixels <= size:
         row, column = (_whole_pixels(*edge, size) for edge in (row, column))
     return SquareBox(row, column, size)

@@ -97,7 +97,10 @@ def fitted_cbv(prepared: PreparedSeries) -> np.ndarray:
 
 def averaged_fit(prepared: PreparedSeries) -> np.ndarray:
     """(Z, Y, X) float32 the same, averaged over like neighbors as our network begins; see `GuidedAverage`."""
-    plan = plan_standardization(prepared, quantity=CURVES_AND_FIT, target=CORRECTION_TO_FIT, box=PIXELS)
+    # Of the whole image, so that no pixel is resampled.
+    plan = plan_standardization(
+        prepared, size=max(prepared.brain.shape[1:]), quantity=CURVES_AND_FIT, target=CORRECTION_TO_FIT, box=PIXELS
+    )
     average = GuidedAverage()
 
     def averaged(plane: np.ndarray) -> np.ndarray:
