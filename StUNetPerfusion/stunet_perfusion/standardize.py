@@ -193,7 +193,7 @@ def square_box(
     row, column = (_widened(start, stop, side / voxel) for start, stop, voxel in edges)
     pixels = row[1] - row[0]
     square = np.isclose(pixels, column[1] - column[0], rtol=1e-3)
-    if kind == PIXELS and grows and size < pixels <= LARGEST_BOX * size:
+    if kind == PIXELS and square and grows and size < pixels <= LARGEST_BOX * size:
         size = math.ceil(pixels / BOX_STEP) * BOX_STEP
     if kind == PIXELS and square and SMALLEST_BRAIN_IN_BOX * size <= pixels <= size:
         row, column = (_whole_pixels(*edge, size) for edge in (row, column))
