@@ -80,7 +80,7 @@ def mean_curve(series: DscSeries, mask: np.ndarray) -> np.ndarray:
     """
 
     def sum_of(z: int) -> np.ndarray:
-        # Rows without brain need not be read, and reading is what takes the time.
+        # A third of the rows or more hold no brain, and the sum in double precision takes the time.
         inside = np.flatnonzero(mask[z].any(axis=1))
         rows = slice(inside[0], inside[-1] + 1)
         return np.einsum("tyx,yx->t", series.signal[:, z, rows], mask[z, rows].astype(np.float64))

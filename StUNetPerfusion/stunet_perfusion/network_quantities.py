@@ -34,8 +34,9 @@ CURVES_AND_FIT = LOG_RATIO + (
 #: leakage. Noise below it is no unit for them.
 SMALLEST_FIT_NOISE = 0.15
 
-#: The noise's logarithm, of multiples of that, begins here; in air there is neither signal nor noise.
-LEAST_FIT_NOISE = 0.01
+#: Of the noise over that: less, as in air, where there is neither signal nor noise, is taken for this before its
+#: logarithm.
+LEAST_NOISE_RATIO = 0.01
 
 #: The fit over its noise reaches about 25 in vessels at full dose. For the network it is so many times as large.
 FIT_OVER_NOISE_GAIN = 0.2

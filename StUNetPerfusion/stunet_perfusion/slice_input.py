@@ -20,7 +20,7 @@ from stunet_perfusion.network_quantities import (
     CURVES_AND_MAPS,
     CURVES_AND_VERBENA,
     FIT_OVER_NOISE_GAIN,
-    LEAST_FIT_NOISE,
+    LEAST_NOISE_RATIO,
     SIGNAL,
     SMALLEST_FIT_NOISE,
 )
@@ -141,7 +141,7 @@ def _maps(plan: Standardization, of_slice: SliceCurves, signal: np.ndarray) -> l
         return [volume / unit, of_squares / unit, baseline]
     if plan.quantity == CURVES_AND_FIT:
         fit, noise = of_slice.fitted_blood_volume() / unit, of_slice.fit_noise() / unit
-        log_noise = np.log(np.maximum(noise / np.float32(SMALLEST_FIT_NOISE), np.float32(LEAST_FIT_NOISE)))
+        log_noise = np.log(np.maximum(noise / np.float32(SMALLEST_FIT_NOISE), np.float32(LEAST_NOISE_RATIO)))
         return [fit, fit * np.float32(FIT_OVER_NOISE_GAIN / fit_unit(plan)), log_noise, baseline]
     return []
 

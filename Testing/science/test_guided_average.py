@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stunet_perfusion.network_quantities import FIT_OVER_NOISE_GAIN, LEAST_FIT_NOISE, SMALLEST_FIT_NOISE
+from stunet_perfusion.network_quantities import FIT_OVER_NOISE_GAIN, LEAST_NOISE_RATIO, SMALLEST_FIT_NOISE
 from stunet_perfusion.networks import build_network
 from stunet_perfusion.networks.guided_average import GuidedAverage
 
@@ -18,7 +18,7 @@ LEVELS = (0.01, 0.1, 0.3, 1.0, 3.0)
 
 def maps_of(fit, noise, baseline):
     """The four maps of a slice: (1, 4, Y, X)."""
-    log_noise = np.log(np.maximum(noise / SMALLEST_FIT_NOISE, LEAST_FIT_NOISE))
+    log_noise = np.log(np.maximum(noise / SMALLEST_FIT_NOISE, LEAST_NOISE_RATIO))
     return torch.from_numpy(np.stack([fit, fit * FIT_OVER_NOISE_GAIN / UNIT, log_noise, baseline])[None]).float()
 
 
@@ -32,7 +32,7 @@ def averaged(fit, noise, baseline):
 def by_formula(fit, noise, baseline):
     """Pixel by pixel in double precision, as the class says it: nothing of it is shared."""
     rows, columns = fit.shape
-    tissue = (noise > SMALLEST_FIT_NOISE * LEAST_FIT_NOISE) & (baseline > 0)
+    tissue = (noise > SMALLEST_FIT_NOISE * LEAST_NOISE_RATIO) & (baseline > 0)
 
     def pixels_around(row, column, reach):
         for y in range(max(row - reach, 0), min(row + reach + 1, rows)):

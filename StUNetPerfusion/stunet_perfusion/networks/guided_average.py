@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from stunet_perfusion.network_quantities import FIT_OVER_NOISE_GAIN, LEAST_FIT_NOISE, SMALLEST_FIT_NOISE
+from stunet_perfusion.network_quantities import FIT_OVER_NOISE_GAIN, LEAST_NOISE_RATIO, SMALLEST_FIT_NOISE
 
 #: Neighbors up to so many pixels away along rows and columns.
 _REACH = 3
@@ -25,7 +25,7 @@ _SMOOTHING = 0.4
 _LARGEST_EXPONENT = 60.0
 
 #: Air has no more than the least noise that there is.
-_LOG_NOISE_OF_AIR = math.log(LEAST_FIT_NOISE) + 1e-3
+_LOG_NOISE_OF_AIR = math.log(LEAST_NOISE_RATIO) + 1e-3
 
 
 class GuidedAverage(nn.Module):
