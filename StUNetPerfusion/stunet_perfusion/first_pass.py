@@ -12,6 +12,7 @@ percentile of the voxels, so that vessels and voxels without signal do not eithe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from stunet_perfusion.by_slice import by_slice
 from stunet_perfusion.concentration import area_under_curves, baseline_signal
 from stunet_perfusion.dose import Method, simulate_slice
 from stunet_perfusion.errors import InputError
+from stunet_perfusion.noise_texture import RUN, noise_beyond_white, texture_of_noise
 from stunet_perfusion.preparation import PreparedSeries
 from stunet_perfusion.template_fit import TRIMMED, TemplateFit, fit_template
 from stunet_perfusion.voxels import voxels_inside
@@ -40,19 +42,24 @@ class FirstPass:
 
     :param baseline_frames: frames that S0 is the mean of
     :param stop: the frame after the last of the first pass
+    :param frame_interval: s
     :param brain_area: mean over the brain of sum_t -ln(S/S0) over the first pass, without unit
     :param air: baseline signal below which a voxel is air
     :param noise: standard deviation over the baseline frames of a voxel's signal, the median over the brain
     :param fit: of the brain's mean curve, where it is wanted
+    :param texture: standard deviation that noise unlike white noise leaves in the average of a voxel's fit with its
+        neighbors', beyond white noise's and over `noise`; see `noise_texture`
     :param verbena_area: mean over the brain of Verbena's sum over all frames, without unit, where it is wanted
     """
 
     baseline_frames: int
     stop: int
+    frame_interval: float
     brain_area: float
     air: float
     noise: float = 0.0
     fit: TemplateFit | None = None
+    texture: float = 0.0
     verbena_area: float | None = None
 
     @property
@@ -90,24 +97,65 @@ def find_first_pass(prepared: PreparedSeries, fitted: bool = False, verbena: boo
     air = AIR * float(np.median(np.concatenate(baselines)))
     noise = float(np.median(np.concatenate(noises)))
     verbena_area = trimmed_mean(np.concatenate(of_all_frames)) if verbena else None
-    found = FirstPass(bolus.arrival, stop, area, air, noise, verbena_area=verbena_area)
+    found = FirstPass(bolus.arrival, stop, prepared.series.frame_interval, area, air, noise, verbena_area=verbena_area)
     return _with_fit(found, sample_brain(prepared)) if fitted else found
 
 
 def _with_fit(found: FirstPass, sample: np.ndarray) -> FirstPass:
-    """:param sample: (T, n) signal of voxels of the brain"""
-    curves = SliceCurves.of(sample, found).curves
-    return replace(found, fit=fit_template(curves, found.stop, found.brain_area, found.curve_noise))
+    """:param sample: (T, n, neighbors) signal of voxels of the brain"""
+    curves = SliceCurves.of(sample, found)
+    fit = fit_template(
+        curves.curves.reshape(len(sample), -1),
+        curves.noise().ravel(),
+        found.stop,
+        found.brain_area,
+        found.curve_noise,
+        found.frame_interval,
+    )
+    return replace(found, fit=fit, texture=_texture(found, fit, sample, curves.baseline))
+
+
+def _texture(found: FirstPass, fit: TemplateFit, sample: np.ndarray, baseline: np.ndarray) -> float:
+    """:param baseline: (n, neighbors) of the sample"""
+    tissue = (baseline > found.air).all(axis=1)
+    if sample.shape[-1] < RUN or not tissue.any() or not found.noise > 0:
+        return 0.0
+    signal = sample[:, tissue]
+    deviations = signal - signal[: found.baseline_frames].mean(axis=0)
+    covariances = texture_of_noise(deviations, found.baseline_frames, found.stop)
+    # Noise of S0 is in all frames alike.
+    weights = fit.noise_weights.copy()
+    weights[: found.baseline_frames] -= fit.weights.sum() / found.baseline_frames
+    return noise_beyond_white(covariances, weights) / found.noise
 
 
 def sample_brain(prepared: PreparedSeries) -> np.ndarray:
-    """(T, n) signal of some voxels of the brain, evenly spread: enough to find the brain's mean at other doses."""
+    """Signal of some voxels of the brain, evenly spread: enough to find the brain's mean at other doses.
+
+    :returns: (T, n, RUN), `RUN` neighbors along a row or a column together; (T, n, 1) where a brain is too thin for
+        that
+    """
     series, brain = prepared.series, prepared.brain
-    step = max(int(brain.sum()) // _SAMPLED_VOXELS, 1)
-    sample = np.zeros(brain.shape, bool)
-    sample.flat[np.flatnonzero(brain)[::step]] = True
-    touched = np.flatnonzero(sample.any(axis=(1, 2)))
-    return np.concatenate([voxels_inside(series.signal[:, z], sample[z]) for z in touched], axis=1)
+    for run in (RUN, 1):
+        starts = [_starts(brain, axis, run) for axis in (1, 2)]
+        if all(each.size for each in starts):
+            break
+    step = max(sum(each.size for each in starts) * run // _SAMPLED_VOXELS, 1)
+    ahead = (brain.shape[2], 1)
+    voxels = np.concatenate(
+        [each[::step, None] + along * np.arange(run) for each, along in zip(starts, ahead, strict=True)]
+    )
+    return series.signal[(slice(None), *np.unravel_index(voxels, brain.shape))]
+
+
+def _starts(brain: np.ndarray, axis: int, run: int) -> np.ndarray:
+    """Flat indices of voxels that are the first of `run` neighbors along an axis, all in the brain."""
+    first = brain.copy()
+    along, of_brain = np.moveaxis(first, axis, 0), np.moveaxis(brain, axis, 0)
+    for ahead in range(1, run):
+        along[:-ahead] &= of_brain[ahead:]
+        along[-ahead:] = False
+    return np.flatnonzero(first)
 
 
 def first_pass_at_dose(
@@ -115,7 +163,7 @@ def first_pass_at_dose(
 ) -> FirstPass:
     """What `find_first_pass` would find in the same series at a lower dose, up to the noise of a sample.
 
-    :param sample: (T, n) at full dose, as `sample_brain` takes it
+    :param sample: (T, n, neighbors) at full dose, as `sample_brain` takes it
     :param found: at full dose
     :raises InputError: as `simulate_slice`, or a dose so low that no contrast is left
     """
@@ -173,15 +221,29 @@ class SliceCurves:
         """
         return self.curves[: self.found.stop].sum(axis=0)
 
+    def noise(self) -> np.ndarray:
+        """(Y, X) float32, the standard deviation of the curves' noise before the bolus; 0 in air."""
+        tissue = self.baseline > self.found.air
+        of_signal = np.float32(self.found.noise / self.found.brain_area)
+        return np.divide(of_signal, self.baseline, out=np.zeros(tissue.shape, np.float32), where=tissue)
+
     def fitted_blood_volume(self) -> np.ndarray:
         """(Y, X) float32, how much of the brain's mean curve is in the voxels' curves; all frames are needed."""
-        return self.found.fit.blood_volume(self.curves)
+        return self._fitted[0]
 
     def fit_noise(self) -> np.ndarray:
         """(Y, X) float32, the standard deviation that the noise of the signal gives that; 0 in air."""
-        tissue = self.baseline > self.found.air
-        gain = np.float32(self.found.fit.noise_gain * self.found.noise / self.found.brain_area)
-        return np.divide(gain, self.baseline, out=np.zeros(tissue.shape, np.float32), where=tissue)
+        return self._fitted[1]
+
+    @cached_property
+    def _fitted(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.found.fit.measure(self.curves, self.noise())
+
+    def texture_noise(self) -> np.ndarray:
+        """(Y, X) float32, the standard deviation that noise's texture adds to the fit's average with neighbors, for
+        which a network that knows only white noise does not allow; 0 in air.
+        """
+        return self.fit_noise() * np.float32(self.found.texture / self.found.fit.noise_gain)
 
 
 def noise_of_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:

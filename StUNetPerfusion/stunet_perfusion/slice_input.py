@@ -78,7 +78,8 @@ def slice_for_network(plan: Standardization, target: str, signal: np.ndarray, no
 
 
 def noise_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
-    """The standard deviation of the noise of the fit, where there is one, or of the closed form, for one slice.
+    """The standard deviation of noise that a network hardly learns of, for one slice: that of the closed form; or,
+    where there is a fit, of whose white noise it is told, what the noise's texture adds to it.
 
     :param plan: with a first pass
     :param signal: (T, Y, X) of the prepared series, every frame of it
@@ -161,5 +162,5 @@ def _corrected(plan: Standardization, target: str, of_slice: SliceCurves, signal
 def _noise(plan: Standardization, of_slice: SliceCurves, signal: np.ndarray) -> np.ndarray:
     """(Y, X) what `noise_slice` brings into the box."""
     fitted = plan.first_pass.fit is not None
-    noise = of_slice.fit_noise() if fitted else noise_of_blood_volume(signal, plan.first_pass)
+    noise = of_slice.texture_noise() if fitted else noise_of_blood_volume(signal, plan.first_pass)
     return noise / np.float32(CLOSED_FORM_UNIT)
