@@ -64,6 +64,12 @@ def test_every_shipped_checkpoint_can_be_described(path, capsys):
     described = json.loads(capsys.readouterr().out)
     assert described["megabytes"] == pytest.approx(path.stat().st_size / 1e6, abs=0.01)
     assert described["multiply_accumulates_per_strip"] > 10**8
+    assert main(["checkpoint", str(path)]) == 0
+    table = capsys.readouterr().err
+    assert described["network"] in table
+    # For people: every argument by its name and no Python in it.
+    assert all(f"{name}: " in table for name in described["arguments"])
+    assert not set("{}[]") & set(table)
 
 
 def test_all_shipped_checkpoints_together_are_small_enough_for_a_download():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,15 +41,37 @@ def command(
         return
     strip = f"{info.strip.rows} rows x {info.input.size} columns x {info.input.frames} frames"
     table = Table(title=path.name, show_header=False, title_justify="left")
-    table.add_row("network", f"{info.network} {info.arguments}")
+    table.add_row("network", info.network)
+    table.add_row("arguments", _told(info.arguments))
     table.add_row("parameters", f"{document['parameters']:,}")
     table.add_row("per strip", f"{document['multiply_accumulates_per_strip'] / 1e9:.2f} x 10^9 multiply-accumulates")
     table.add_row("strip", f"{strip}, padding {info.strip.padding}")
     table.add_row("input", info.input.quantity)
+    table.add_row("says", info.target)
+    if info.arguments.get("error"):
+        table.add_row("error", f"{info.learned_error:g} of what it expects, {info.noise_error:g} of the noise")
     for name, value in info.training.items():
-        table.add_row(f"training: {name}", str(value))
+        table.add_row(f"training: {name}", _told(value))
     for name, value in info.scores.items():
-        table.add_row(f"scores: {name}", str(value))
+        table.add_row(f"scores: {name}", _told(value))
     table.add_row("license", info.licence)
     table.add_row("size", f"{document['megabytes']:.2f} MB")
     options.console.print(table)
+
+
+def _told(value: Any) -> str:
+    """A value as people read it: a line for each name, and of a digest its beginning."""
+    if isinstance(value, dict):
+        return "\n".join(f"{name}: {told}" for name, told in _leaves(value))
+    if isinstance(value, list | tuple):
+        return ", ".join(_told(each) for each in value)
+    return f"{value[:12]}…" if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else str(value)
+
+
+def _leaves(values: dict[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """Names with a dot for each table that they are in, and what they stand for."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{within}{name}.")
+        else:
+            yield f"{within}{name}", _told(value)

@@ -57,6 +57,5 @@ def build_network(name: str, arguments: dict[str, Any]) -> StUNet | Hess | Ulas:
     try:
         return NETWORKS[name](**arguments)
     except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError) as error:
-        raise InputError(
-            "network", f"{name} cannot be built from {arguments} ({error})", "check its arguments"
-        ) from None
+        told = ", ".join(f"{argument} = {value}" for argument, value in arguments.items()) or "no arguments"
+        raise InputError("network", f"{name} cannot be built from {told} ({error})", "check its arguments") from None
