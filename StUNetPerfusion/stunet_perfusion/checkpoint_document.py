@@ -64,8 +64,8 @@ class CheckpointInfo:
     :param licence: under which the weights may be used
     :param target: what the network says, one of `TARGETS`; files that do not tell are older than the choice
     :param learned_error: what the error that the network expects is multiplied by
-    :param noise_error: the share of the closed form's noise that the map still has, beside that error; both as fitted
-        to phantoms after training
+    :param noise_error: what the noise that the series itself tells is multiplied by, beside that error, see
+        `noise_slice`; both as fitted to phantoms after training
     """
 
     network: str

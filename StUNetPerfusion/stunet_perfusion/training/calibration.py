@@ -1,9 +1,9 @@
 """How large the error of a network's map is, fitted to phantoms whose truth is known.
 
 A network that is taught its error learns where maps are hard: at vessels, edges, tumors. How noisy a series is, it
-hardly learns, or, where it is told the noise of the fit, what other noise than it was trained with leaves of it; but
-the series tells, see `noise_slice`. The standard deviation is taken for the root of the sum of squares of both, each times a factor. The factors are those with which the interval of 95 %
-holds the truth in 95 % of the voxels, at every dose.
+hardly learns, or, where it is told the noise of the fit, what noise unlike that of its training leaves of it; but the
+series tells, see `noise_slice`. The standard deviation is taken for the root of the sum of squares of both, each times
+a factor. The factors are those with which the interval of 95 % holds the truth in 95 % of the voxels, at every dose.
 """
 
 from __future__ import annotations
