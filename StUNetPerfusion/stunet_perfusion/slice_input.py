@@ -38,6 +38,9 @@ from stunet_perfusion.standardize import (
 #: Noise of the closed form may well be outside of what z-scores are cut to. It is cut where it is beyond use.
 CLOSED_FORM_CLIP = 10.0
 
+#: The fit is less noisy, and what is beyond that in it is blood: a hot tumor holds six times the brain's mean and more.
+FIT_CLIP = 20.0
+
 
 @dataclass(frozen=True, eq=False)
 class SliceForNetwork:
@@ -86,7 +89,8 @@ def noise_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
     :returns: (256, 256) float32, in halves of the brain's mean
     """
     box, signal = cropped(plan.box, signal)
-    return into_box(box, _noise(plan, SliceCurves.of(signal, plan.first_pass, plan.first_pass.stop), signal))
+    frames = plan.first_pass.stop if plan.first_pass.fit is None else len(signal)
+    return into_box(box, _noise(plan, SliceCurves.of(signal, plan.first_pass, frames), signal))
 
 
 def fit_unit(plan: Standardization) -> float:
@@ -149,14 +153,15 @@ def _maps(plan: Standardization, of_slice: SliceCurves, signal: np.ndarray) -> l
 
 def _corrected(plan: Standardization, target: str, of_slice: SliceCurves, signal: np.ndarray) -> np.ndarray:
     """(Y, X) what a network corrects, from the brain's mean on and cut."""
+    clip = CLOSED_FORM_CLIP
     if target == CORRECTION_TO_FIT:
-        volume = of_slice.fitted_blood_volume()
+        volume, clip = of_slice.fitted_blood_volume(), FIT_CLIP
     elif target == CORRECTION_TO_VERBENA:
         volume = verbena_blood_volume(signal, plan.first_pass)
     else:
         volume = of_slice.blood_volume()
     values = (volume - 1) / np.float32(CLOSED_FORM_UNIT)
-    return np.clip(values, -CLOSED_FORM_CLIP, CLOSED_FORM_CLIP, out=values)
+    return np.clip(values, -clip, clip, out=values)
 
 
 def _noise(plan: Standardization, of_slice: SliceCurves, signal: np.ndarray) -> np.ndarray:

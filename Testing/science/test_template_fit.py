@@ -37,7 +37,7 @@ from stunet_perfusion.phantom import Physiology, Protocol, make_phantom, mni_ana
 from stunet_perfusion.phantom.anatomy import Tissue
 from stunet_perfusion.predict import PredictionSettings, predict_case, predict_standardized
 from stunet_perfusion.preparation import prepare
-from stunet_perfusion.slice_input import fit_unit
+from stunet_perfusion.slice_input import fit_unit, noise_slice, slice_for_network
 from stunet_perfusion.standardize import CLOSED_FORM_UNIT, into_box, out_of_box, plan_standardization
 from stunet_perfusion.strip_rule import StripRule
 from stunet_perfusion.template_fit import fit_template
@@ -201,6 +201,16 @@ def test_the_maps_beside_the_curves_are_the_fit_its_noise_and_the_baseline():
     np.testing.assert_allclose(SMALLEST_FIT_NOISE * np.exp(log_noise[middle]), noise[middle], rtol=0.1)
     typical = np.median(noise[middle])
     assert fit_unit(plan) == pytest.approx(np.hypot(typical, SMALLEST_FIT_NOISE), rel=0.1)
+
+
+def test_the_texture_of_the_noise_is_a_share_of_the_fits_noise():
+    plan = plan_standardization(prepared_at(40.0, noise=4.0), 64, 64, CURVES_AND_FIT, CORRECTION_TO_FIT)
+    plan = replace(plan, first_pass=replace(plan.first_pass, texture=0.5 * plan.first_pass.fit.noise_gain))
+    signal = prepared_at(40.0, noise=4.0).series.signal[:, 1]
+    known = 0.5 * into_box(plan.box, SliceCurves.of(signal, plan.first_pass).fit_noise()) / np.float32(CLOSED_FORM_UNIT)
+    np.testing.assert_allclose(noise_slice(plan, signal), known, rtol=1e-5)
+    of_slice = slice_for_network(plan, CORRECTION_TO_FIT, signal, noise=True)
+    np.testing.assert_array_equal(of_slice.noise, noise_slice(plan, signal))
 
 
 @pytest.mark.parametrize("dose", [1.0, 0.25])

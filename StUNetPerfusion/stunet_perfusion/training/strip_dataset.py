@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from stunet_perfusion.checkpoint_document import NetworkInput
 from stunet_perfusion.network_quantities import CORRECTION_TO_FIT, MAPS, Z_SCORE
 from stunet_perfusion.preparation import PreparedSeries
-from stunet_perfusion.slice_input import slice_for_network
+from stunet_perfusion.slice_input import FIT_CLIP, slice_for_network
 from stunet_perfusion.standardize import (
     CLIP,
     CLOSED_FORM_UNIT,
@@ -93,10 +93,14 @@ def training_slices(
     for n, z in enumerate(slices):
         of_slice = slice_for_network(plan, recipe.target, prepared.series.signal[:, z])
         signals[n] = of_slice.given
-        targets[n] = scale.to_standardized(into_box(plan.box, target[z]))
-        if own_unit is not None:
-            cut = scale.to_blood_volume(targets[n])
-            targets[n] = (cut - own_unit.mean) / own_unit.sd
+        wanted_map = into_box(plan.box, target[z])
+        if recipe.target == CORRECTION_TO_FIT:
+            # Whole, or a network would learn to cut what the fit rightly finds in vessels and hot tumors.
+            targets[n] = np.clip((wanted_map - own_unit.mean) / own_unit.sd, -FIT_CLIP, FIT_CLIP)
+        else:
+            targets[n] = scale.to_standardized(wanted_map)
+            if own_unit is not None:
+                targets[n] = (scale.to_blood_volume(targets[n]) - own_unit.mean) / own_unit.sd
         if of_slice.corrected is not None:
             corrected[n], unit = of_slice.corrected, of_slice.unit
         inside[n] = into_box(plan.box, brain[z]) > 0.5
