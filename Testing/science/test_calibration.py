@@ -97,6 +97,7 @@ def test_the_factors_that_made_the_errors_are_found_again():
     assert learned == pytest.approx(0.6, abs=0.15)
     assert noise == pytest.approx(0.8, abs=0.06)
     assert all(sample.coverage(learned, noise) == pytest.approx(0.95, abs=0.005) for sample in samples.values())
+    assert fit_error(samples, 0.8) == (pytest.approx(0.6, abs=0.05), 0.8)
 
 
 def test_a_checkpoint_is_calibrated_on_phantoms(tmp_path, capsys):

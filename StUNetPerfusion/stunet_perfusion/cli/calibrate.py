@@ -12,8 +12,8 @@ from stunet_perfusion import checkpoint
 from stunet_perfusion.cli import options
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.evaluation.phantom_subjects import CALIBRATION_STREAM, graded_phantom, heads_of
-from stunet_perfusion.network_quantities import Z_SCORE
-from stunet_perfusion.training.calibration import fit_error, sample_errors
+from stunet_perfusion.network_quantities import CORRECTION_TO_FIT, Z_SCORE
+from stunet_perfusion.training.calibration import MEASURED, fit_error, sample_errors
 
 
 def command(
@@ -22,7 +22,7 @@ def command(
         list[Path], typer.Option("--anatomy", metavar="LABELS|DIR|mni|drawn", help="heads; those it was trained on")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="the checkpoint with both factors")],
-    phantoms: Annotated[int, typer.Option(min=2, help="how many, the heads in turn")] = 11,
+    phantoms: Annotated[int, typer.Option(min=2, help="how many, the heads in turn")] = 33,
     slice_step: Annotated[int, typer.Option(min=1, metavar="N", help="only every so many slices")] = 9,
     seed: options.Seed = 0,
     json: options.Json = False,
@@ -44,7 +44,7 @@ def command(
     )
     with options.progress_bar(quiet=json) as progress:
         samples = sample_errors(known, people, progress=progress)
-    learned, noise = fit_error(samples)
+    learned, noise = fit_error(samples, MEASURED if known.info.target == CORRECTION_TO_FIT else None)
     coverage = {f"{dose:g}": round(sample.coverage(learned, noise), 3) for dose, sample in samples.items()}
     told = {**known.info.training, "calibrated_on": f"{phantoms} phantoms of {len(heads)} heads"}
     info = replace(known.info, learned_error=learned, noise_error=noise, training=told)

@@ -4,6 +4,9 @@ A network that is taught its error learns where maps are hard: at vessels, edges
 hardly learns, or, where it is told the noise of the fit, what noise unlike that of its training leaves of it; but the
 series tells, see `noise_slice`. The standard deviation is taken for the root of the sum of squares of both, each times
 a factor. The factors are those with which the interval of 95 % holds the truth in 95 % of the voxels, at every dose.
+
+Of a network that is told the noise of the fit, only the first is fitted: the noise that the series adds is measured
+and counts as it is. Phantoms like those of the training have next to none, and would hardly tell its factor.
 """
 
 from __future__ import annotations
@@ -29,7 +32,10 @@ _WIDTH = float(norm.ppf((1 + LEVEL) / 2))
 
 #: Factors that are tried.
 _LEARNED = np.arange(0.0, 2.01, 0.05)
-_NOISE = np.arange(0.0, 2.51, 0.05)
+_NOISE = np.arange(0.0, 1.51, 0.02)
+
+#: The noise that a series adds to what a network of the fit is told.
+MEASURED = 1.0
 
 #: Voxels taken of each phantom and dose.
 _VOXELS = 3000
@@ -54,17 +60,19 @@ class ErrorSample:
         return float((np.abs(self.error) < _WIDTH * deviation).mean())
 
 
-def fit_error(samples: Mapping[float, ErrorSample]) -> tuple[float, float]:
+def fit_error(samples: Mapping[float, ErrorSample], noise: float | None = None) -> tuple[float, float]:
     """The two factors whose coverage is nearest to 95 % over all doses, by least squares on a grid.
 
     :param samples: by dose
+    :param noise: its factor, where that is known
     :returns: of the learned error, and of the noise
     """
 
     def distance(learned: float, noise: float) -> float:
         return sum((sample.coverage(learned, noise) - LEVEL) ** 2 for sample in samples.values())
 
-    learned, noise = min(((a, b) for a in _LEARNED for b in _NOISE), key=lambda factors: distance(*factors))
+    noises = _NOISE if noise is None else (noise,)
+    learned, noise = min(((a, b) for a in _LEARNED for b in noises), key=lambda factors: distance(*factors))
     return round(float(learned), 2), round(float(noise), 2)
 
 
