@@ -7,8 +7,8 @@ averaged away less than white noise of the same strength.
 It is seen in the frames before the bolus and after its first pass, where little else happens. What does happen there
 is taken away by least squares, voxel by voxel: the baseline's mean; a parabola and the brain's mean curve in the frames
 after the first pass. That takes noise away as well, more of the slow than of the fast, which is why the covariances
-from frame to frame are not read off what is left, but solved for (as K. J. Worsley et al. 2002, NeuroImage 15:1-15,
-section 2.2.1, do for functional MRI).
+from frame to frame are not read off what is left, but solved for (as K. J. Worsley et al. 2002, NeuroImage 15:1-15, do
+for functional MRI).
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def texture_of_noise(deviations: np.ndarray, arrival: int, stop: int) -> np.ndar
         strength
     :param arrival: frames before the bolus
     :param stop: the frame after the last of the first pass
-    :returns: (RUN, _MEMORY) covariances of voxels 0, 1, ... apart in frames 0, 1, ... apart. Where there are too few
-        frames or runs to tell, that of white noise, all 0 but the first
+    :returns: (RUN, _MEMORY) covariances of voxels 0, 1, ... apart in frames 0, 1, ... apart; all 0 where there are too
+        few frames or voxels to tell
     """
     after = len(deviations) - stop
     parts, places = [], []

@@ -13,7 +13,8 @@ there is no contrast but noise; the closed form would have them all. How large b
 noise makes of them, is known from its voxels; each is held back as far as noise drowns it (ridge regression with the
 prior variances of this very brain).
 
-All of that is a weighted sum over frames with the same weights in every voxel: it costs as little as the closed form.
+All of that is a weighted sum over frames with the same weights in every voxel: it costs as little as the closed form,
+and what follows two sums more.
 
 Where vessels leak, agent adds a part that none of this has, of either sign: it lowers the signal, or brightens it by
 its T1. There e l(t) is fitted as well, where l is the mean curve on its way out of the vessels and back, m convolved
@@ -32,8 +33,9 @@ import numpy as np
 #: signal.
 TRIMMED = (5.0, 95.0)
 
-#: Of leaking agent, s. It comes back later than that, but is brighter by T1 and darker by T2* in turns; this fits best
-#: on phantoms of the training heads (20 to 60 s are nearly as good).
+#: After which leaking agent is mostly gone, s. It stays longer; but what it does to the signal by T1 and by T2* does
+#: not rise and fall alike, and this comes nearest to both together. Chosen on phantoms of both families, unseen heads;
+#: 30 to 60 s do nearly as well.
 _LEAKAGE_TIME = 40.0
 
 #: Standard deviations from where on leakage begins to be believed, and is believed wholly.
