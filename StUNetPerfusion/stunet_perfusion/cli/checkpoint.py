@@ -49,7 +49,8 @@ def command(
     table.add_row("input", info.input.quantity)
     table.add_row("says", info.target)
     if info.arguments.get("error"):
-        table.add_row("error", f"{info.learned_error:g} of what it expects, {info.noise_error:g} of the noise")
+        factors = f"{info.learned_error:g} x what the network expects and {info.noise_error:g} x the noise of the series"
+        table.add_row("uncertainty", f"{factors}, added as squares")
     for name, value in info.training.items():
         table.add_row(f"training: {name}", _told(value))
     for name, value in info.scores.items():
@@ -74,4 +75,4 @@ def _leaves(values: dict[str, Any], within: str = "") -> Iterator[tuple[str, str
         if isinstance(value, dict) and value:
             yield from _leaves(value, f"{within}{name}.")
         else:
-            yield f"{within}{name}", _told(value)
+            yield f"{within}{name}", _told(value) or "-"

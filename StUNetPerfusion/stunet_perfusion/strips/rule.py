@@ -24,7 +24,7 @@ __all__ = [
 
 #: What an uncertainty is, in words for people.
 SPREAD_OVER_STRIPS = "standard deviation of the prediction over the strips that cover a pixel; no confidence interval"
-EXPECTED_ERROR = "standard deviation that the error is expected to have, from phantoms and the series' noise"
+EXPECTED_ERROR = "standard deviation that the error is expected to have, as found on phantoms"
 
 
 @dataclass(frozen=True, eq=False)
