@@ -49,7 +49,9 @@ def command(
     table.add_row("input", info.input.quantity)
     table.add_row("says", info.target)
     if info.arguments.get("error"):
-        factors = f"{info.learned_error:g} x what the network expects and {info.noise_error:g} x the noise of the series"
+        factors = (
+            f"{info.learned_error:g} x what the network expects and {info.noise_error:g} x the noise of the series"
+        )
         table.add_row("uncertainty", f"{factors}, added as squares")
     for name, value in info.training.items():
         table.add_row(f"training: {name}", _told(value))
