@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import re
 import signal
@@ -279,6 +280,15 @@ def test_a_case_that_no_worker_survives_has_failed():
     outcome = _outcome(Future(), "huge")
     assert outcome.status == "failed"
     assert outcome.error.startswith("huge: ended its worker again and again, most likely because it needs more memory")
+
+
+def test_what_workers_log_while_they_end_is_not_printed(capfd):
+    def heartbeat_that_comes_too_late():
+        logging.getLogger("distributed.worker").error("Failed to communicate with scheduler during heartbeat.")
+
+    with local_workers(1, "cpu") as workers:
+        workers.client.submit(heartbeat_that_comes_too_late).result()
+    assert capfd.readouterr().err == ""
 
 
 def test_local_workers_are_processes_that_nobody_else_reaches():
