@@ -77,7 +77,7 @@ def count_unsteady_frames(curve: np.ndarray) -> int:
     by 0.5 % and by four standard deviations of the noise. At least three later frames before the bolus are asked
     for as evidence, so that the fall of an early bolus is not taken for the end of such a transient.
 
-    :param curve: (T,) mean signal of the head, including the first frames
+    :param curve: (T,) mean signal of the brain, including the first frames
     :returns: 0 to 8
     """
     curve = np.asarray(curve, dtype=np.float64)

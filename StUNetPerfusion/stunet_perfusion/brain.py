@@ -21,7 +21,7 @@ DETACHING_RADIUS = 3.0
 LARGE_PART = 0.25
 
 
-def brain_mask(series: DscSeries, head: np.ndarray | None = None) -> np.ndarray:
+def brain_mask(series: DscSeries) -> np.ndarray:
     """The brain, found in the mean image over time.
 
     Otsu's threshold separates head from air; the image is eroded within the slices, its largest connected part is
@@ -30,12 +30,10 @@ def brain_mask(series: DscSeries, head: np.ndarray | None = None) -> np.ndarray:
     outside the brain, so that no more is needed.
 
     :param series: a DSC series; unsteady first frames do no harm
-    :param head: (Z, Y, X) bool, `head_mask` of its mean image where that is known
     :returns: (Z, Y, X) bool
     :raises InputError: nothing stands out from the background
     """
-    if head is None:
-        head = head_mask(mean_image(series))
+    head = head_mask(mean_image(series))
     radius = [max(1, round(DETACHING_RADIUS / step)) for step in series.grid.spacing[:2]]
     column, row = (min(r, max(n // 8, 1)) for r, n in zip(radius, head.shape[:0:-1], strict=True))
     # Beyond the edge of the image counts as brain: a brain that touches the edge is not eroded there.

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from stunet_perfusion.bolus import Bolus, count_unsteady_frames, find_bolus
-from stunet_perfusion.brain import brain_mask, head_mask, mean_curve, mean_image
+from stunet_perfusion.brain import brain_mask, mean_curve
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.series import DscSeries
 
@@ -45,19 +45,24 @@ def prepare(
     """
     if mask is not None:
         mask = _checked_mask(mask, series)
-    head = None
+    if drop_frames != "auto":
+        _check_number(drop_frames, series)
+    seen = series if drop_frames == "auto" else series.dropping_first(drop_frames)
+    brain = brain_mask(seen) if mask is None else mask
+    curve = mean_curve(seen, brain)
     if drop_frames == "auto":
-        head = head_mask(mean_image(series)) if mask is None else mask
-        drop_frames = count_unsteady_frames(mean_curve(series, head)) if head.any() else 0
-    elif not 0 <= drop_frames <= series.frames - FEWEST_REMAINING_FRAMES:
+        drop_frames = count_unsteady_frames(curve)
+        seen, curve = series.dropping_first(drop_frames), curve[drop_frames:]
+    return PreparedSeries(seen, brain, find_bolus(curve, series.name), drop_frames)
+
+
+def _check_number(drop_frames: int, series: DscSeries) -> None:
+    if not 0 <= drop_frames <= series.frames - FEWEST_REMAINING_FRAMES:
         raise InputError(
             "--drop-frames",
             f"{drop_frames} of {series.frames} frames cannot be left out",
             f"give 0 to {series.frames - FEWEST_REMAINING_FRAMES}, or auto",
         )
-    steady = series.dropping_first(drop_frames)
-    brain = brain_mask(steady, head if drop_frames == 0 else None) if mask is None else mask
-    return PreparedSeries(steady, brain, find_bolus(mean_curve(steady, brain), series.name), drop_frames)
 
 
 def _checked_mask(mask: np.ndarray, series: DscSeries) -> np.ndarray:
