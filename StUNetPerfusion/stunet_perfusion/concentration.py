@@ -55,7 +55,7 @@ def concentration(signal: np.ndarray, baseline: np.ndarray, echo_time: float | N
     return result
 
 
-def area_under_curves(signal: np.ndarray, baseline: np.ndarray, squared: bool = False) -> np.ndarray:
+def area_under_curves(signal: np.ndarray, baseline: np.ndarray) -> np.ndarray:
     """sum_t -ln(S(t) / S0) over all frames, in the signal's own precision: for what no original has to be met by.
 
     In single precision that is far finer than the noise of any scan, and several times as fast as `concentration`,
@@ -63,7 +63,6 @@ def area_under_curves(signal: np.ndarray, baseline: np.ndarray, squared: bool = 
 
     :param signal: (T, ...) floating
     :param baseline: (...) S0
-    :param squared: add up the squares, which say whether an area is deep or long
     :returns: (...) without unit, of the signal's type
     """
     usable = baseline != 0
@@ -73,10 +72,7 @@ def area_under_curves(signal: np.ndarray, baseline: np.ndarray, squared: bool = 
     for frame in signal:
         np.divide(frame, divisor, out=curve)
         np.log(curve, out=curve, where=curve > 0)
-        if squared:
-            area += np.square(curve, out=curve)
-        else:
-            area -= curve
+        area -= curve
     area *= usable
     return area
 

@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
+from stunet_perfusion.body_noise import without_body_noise
 from stunet_perfusion.bolus import Bolus, end_of_first_pass
 from stunet_perfusion.by_slice import by_slice
 from stunet_perfusion.concentration import area_under_curves, baseline_signal
@@ -49,7 +50,6 @@ class FirstPass:
     :param fit: of the brain's mean curve, where it is wanted
     :param texture: standard deviation that noise unlike white noise leaves in the average of a voxel's fit with its
         neighbors', beyond white noise's and over `noise`; see `noise_texture`
-    :param verbena_area: mean over the brain of Verbena's sum over all frames, without unit, where it is wanted
     """
 
     baseline_frames: int
@@ -60,7 +60,6 @@ class FirstPass:
     noise: float = 0.0
     fit: TemplateFit | None = None
     texture: float = 0.0
-    verbena_area: float | None = None
 
     @property
     def curve_noise(self) -> float:
@@ -68,25 +67,20 @@ class FirstPass:
         return self.noise * AIR / (self.air * self.brain_area) if self.air > 0 else 0.0
 
 
-def find_first_pass(prepared: PreparedSeries, fitted: bool = False, verbena: bool = False) -> FirstPass:
+def find_first_pass(prepared: PreparedSeries, fitted: bool = False) -> FirstPass:
     """Look at a series once.
 
     :param fitted: fit the brain's mean curve, too
-    :param verbena: find `verbena_area`, too
     :raises InputError: curves of the brain that sum up to nothing
     """
     signal, brain, bolus = prepared.series.signal, prepared.brain, prepared.bolus
     stop = end_of_first_pass(bolus, len(signal))
 
     def look_at(z: int) -> tuple[np.ndarray, ...]:
-        curves = voxels_inside(signal[: None if verbena else stop, z], brain[z])
-        of_all_frames = _verbena_areas(curves) if verbena else np.empty(0)
-        curves = curves[:stop]
-        return _areas(curves, bolus), baseline_signal(curves, bolus.arrival), _noise(curves, bolus), of_all_frames
+        curves = voxels_inside(signal[:stop, z], brain[z])
+        return _areas(curves, bolus), baseline_signal(curves, bolus.arrival), _noise(curves, bolus)
 
-    areas, baselines, noises, of_all_frames = zip(
-        *by_slice(look_at, np.flatnonzero(brain.any(axis=(1, 2)))), strict=True
-    )
+    areas, baselines, noises = zip(*by_slice(look_at, np.flatnonzero(brain.any(axis=(1, 2)))), strict=True)
     area = trimmed_mean(np.concatenate(areas))
     if not area > 0:
         raise InputError(
@@ -96,8 +90,7 @@ def find_first_pass(prepared: PreparedSeries, fitted: bool = False, verbena: boo
         )
     air = AIR * float(np.median(np.concatenate(baselines)))
     noise = float(np.median(np.concatenate(noises)))
-    verbena_area = trimmed_mean(np.concatenate(of_all_frames)) if verbena else None
-    found = FirstPass(bolus.arrival, stop, prepared.series.frame_interval, area, air, noise, verbena_area=verbena_area)
+    found = FirstPass(bolus.arrival, stop, prepared.series.frame_interval, area, air, noise)
     return _with_fit(found, sample_brain(prepared)) if fitted else found
 
 
@@ -117,16 +110,31 @@ def _with_fit(found: FirstPass, sample: np.ndarray) -> FirstPass:
 
 def _texture(found: FirstPass, fit: TemplateFit, sample: np.ndarray, baseline: np.ndarray) -> float:
     """:param baseline: (n, neighbors) of the sample"""
-    tissue = (baseline > found.air).all(axis=1)
-    if sample.shape[-1] < RUN or not tissue.any() or not found.noise > 0:
+    if not found.noise > 0:
         return 0.0
-    signal = sample[:, tissue]
-    deviations = signal - signal[: found.baseline_frames].mean(axis=0)
-    covariances = texture_of_noise(deviations, found.baseline_frames, found.stop)
     # Noise of S0 is in all frames alike.
     weights = fit.noise_weights.copy()
     weights[: found.baseline_frames] -= fit.weights.sum() / found.baseline_frames
+    covariances = _texture_of_sample(sample, baseline, found.air, found.baseline_frames, found.stop)
     return noise_beyond_white(covariances, weights) / found.noise
+
+
+def texture_of_brain(prepared: PreparedSeries) -> np.ndarray:
+    """(RUN, lags) covariances of a series' noise, as `texture_of_noise`; 0 where a brain is too thin to tell."""
+    sample, bolus = sample_brain(prepared), prepared.bolus
+    baseline = baseline_signal(sample, bolus.arrival)
+    air = AIR * float(np.median(baseline))
+    return _texture_of_sample(sample, baseline, air, bolus.arrival, end_of_first_pass(bolus, len(sample)))
+
+
+def _texture_of_sample(
+    sample: np.ndarray, baseline: np.ndarray, air: float, baseline_frames: int, stop: int
+) -> np.ndarray:
+    """:param baseline: (n, neighbors) of the sample"""
+    tissue = (baseline > air).all(axis=1)
+    if sample.shape[-1] < RUN or not tissue.any():
+        return np.zeros((RUN, 1))
+    return texture_of_noise(sample[:, tissue] - baseline[tissue], baseline_frames, stop)
 
 
 def sample_brain(prepared: PreparedSeries) -> np.ndarray:
@@ -136,14 +144,13 @@ def sample_brain(prepared: PreparedSeries) -> np.ndarray:
         that
     """
     series, brain = prepared.series, prepared.brain
-    for run in (RUN, 1):
-        starts = [_starts(brain, axis, run) for axis in (1, 2)]
-        if all(each.size for each in starts):
-            break
+    run, starts = RUN, [_starts(brain, axis, RUN) for axis in (1, 2)]
+    if not all(each.size for each in starts):
+        run, starts = 1, [np.flatnonzero(brain)]
     step = max(sum(each.size for each in starts) * run // _SAMPLED_VOXELS, 1)
     ahead = (brain.shape[2], 1)
     voxels = np.concatenate(
-        [each[::step, None] + along * np.arange(run) for each, along in zip(starts, ahead, strict=True)]
+        [each[::step, None] + along * np.arange(run) for each, along in zip(starts, ahead, strict=False)]
     )
     return series.signal[(slice(None), *np.unravel_index(voxels, brain.shape))]
 
@@ -176,9 +183,6 @@ def first_pass_at_dose(
     before, after = (float(np.median(_noise(each, bolus))) for each in (sample, lowered))
     noise = found.noise * after / before if before > 0 else 0.0
     at_dose = replace(found, brain_area=found.brain_area * ratio, noise=noise)
-    if found.verbena_area is not None:
-        of_all_frames = trimmed_mean(_verbena_areas(lowered)) / trimmed_mean(_verbena_areas(sample))
-        at_dose = replace(at_dose, verbena_area=found.verbena_area * of_all_frames)
     return at_dose if found.fit is None else _with_fit(at_dose, lowered)
 
 
@@ -228,8 +232,10 @@ class SliceCurves:
         return np.divide(of_signal, self.baseline, out=np.zeros(tissue.shape, np.float32), where=tissue)
 
     def fitted_blood_volume(self) -> np.ndarray:
-        """(Y, X) float32, how much of the brain's mean curve is in the voxels' curves; all frames are needed."""
-        return self._fitted[0]
+        """(Y, X) float32, how much of the brain's mean curve is in the voxels' curves, without what the noise of the
+        body adds; all frames are needed, and a slice as it lies.
+        """
+        return self._steadied
 
     def fit_noise(self) -> np.ndarray:
         """(Y, X) float32, the standard deviation that the noise of the signal gives that; 0 in air."""
@@ -238,6 +244,12 @@ class SliceCurves:
     @cached_property
     def _fitted(self) -> tuple[np.ndarray, np.ndarray]:
         return self.found.fit.measure(self.curves, self.noise())
+
+    @cached_property
+    def _steadied(self) -> np.ndarray:
+        found, (volume, noise) = self.found, self._fitted
+        weights, arrival = found.fit.weights, found.baseline_frames
+        return without_body_noise(volume, noise, self.curves, self.baseline, weights, arrival, found.stop)
 
     def texture_noise(self) -> np.ndarray:
         """(Y, X) float32, the standard deviation that noise's texture adds to the fit's average with neighbors, for
@@ -272,19 +284,6 @@ def noise_of_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
     return np.where(tissue, deviation, np.float32(0))
 
 
-def verbena_blood_volume(signal: np.ndarray, found: FirstPass, squared: bool = False) -> np.ndarray:
-    """Verbena's closed form up to a factor: over all frames, S0 being the first of them.
-
-    :param signal: (T, Y, X) of the prepared series, every frame of it
-    :param found: with `verbena_area`
-    :param squared: of the curves' squares, over the same mean
-    :returns: (Y, X) float32, in multiples of its mean over the brain; 0 in air
-    """
-    tissue = baseline_signal(signal, found.baseline_frames) > found.air
-    area = area_under_curves(signal, signal[0], squared)
-    return np.where(tissue, area / np.float32(found.verbena_area), np.float32(0))
-
-
 def trimmed_mean(values: np.ndarray) -> float:
     """Mean of the values between the 5th and the 95th percentile.
 
@@ -302,11 +301,6 @@ def _noise(curves: np.ndarray, bolus: Bolus) -> np.ndarray:
     before = curves[: bolus.arrival]
     deviations = before - before.mean(axis=0)
     return np.sqrt(np.square(deviations, out=deviations).sum(axis=0) / np.float32(len(before) - 1))
-
-
-def _verbena_areas(curves: np.ndarray) -> np.ndarray:
-    """(n,) sum over all frames of (T, n) signals, S0 being the first of them."""
-    return area_under_curves(curves, curves[0])
 
 
 def _areas(curves: np.ndarray, bolus: Bolus) -> np.ndarray:

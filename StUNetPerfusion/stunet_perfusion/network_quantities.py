@@ -16,13 +16,6 @@ LOG_RATIO = "-ln(S/S0) with a mean baseline, over the brain's mean area of the f
 #: noise.
 CURVES_AND_MAPS = LOG_RATIO + "; then as maps the closed form of the first pass, and the baseline over the brain's SD"
 
-#: The same with the map as Verbena computes it, for a network that is to say what Verbena would: S0 is a single frame
-#: there, whose noise is in the whole curve, and which may lie before the frames that the network is given. The same sum
-#: over the curves' squares tells deep drops, of which Equation 1 takes less than the dose, from long ones.
-CURVES_AND_VERBENA = LOG_RATIO + (
-    "; then as maps Verbena's closed form, the same of the curves' squares, and the baseline over the brain's SD"
-)
-
 #: The same with the map that the brain's mean curve gives, see `template_fit`: far less noisy than the closed form. As
 #: it is, and in units of its noise, in which all doses are alike; then the logarithm of that noise, voxel by voxel.
 CURVES_AND_FIT = LOG_RATIO + (
@@ -46,7 +39,7 @@ FIT_OVER_NOISE_GAIN = 0.2
 LOG_ERROR_LIMITS = (-6.0, 3.0)
 
 #: How many maps follow the frames.
-MAPS = {CURVES_AND_MAPS: 2, CURVES_AND_VERBENA: 3, CURVES_AND_FIT: 4}
+MAPS = {CURVES_AND_MAPS: 2, CURVES_AND_FIT: 4}
 
 #: The paper's output.
 Z_SCORE = "CBV: z-score over the brain"
@@ -57,9 +50,6 @@ CORRECTION = "CBV: correction to the closed form of the first pass, in halves of
 #: What the network says, in units of the fit's noise, is added to the fit. So it says as much at every dose, and one
 #: loss weighs all doses alike.
 CORRECTION_TO_FIT = "CBV: correction to the fit of the brain's mean curve, in units of its noise"
-
-#: For a network that says what Verbena would at full dose, and begins with what Verbena says at this one.
-CORRECTION_TO_VERBENA = "CBV: correction to Verbena's closed form, in halves of its mean over the brain"
 
 #: The paper's square: as tight around the brain as it can be, whatever that does to the pixels.
 TIGHT = "tight around the brain"
@@ -75,7 +65,6 @@ INPUT_QUANTITIES = {
     "signal": SIGNAL,
     "log-ratio": LOG_RATIO,
     "curves-and-maps": CURVES_AND_MAPS,
-    "curves-and-verbena": CURVES_AND_VERBENA,
     "curves-and-fit": CURVES_AND_FIT,
 }
 TARGETS = {
@@ -83,9 +72,8 @@ TARGETS = {
     "blood-volume": BLOOD_VOLUME,
     "correction": CORRECTION,
     "correction-to-fit": CORRECTION_TO_FIT,
-    "correction-to-verbena": CORRECTION_TO_VERBENA,
 }
 
 #: What begins as the map that it corrects.
-CORRECTIONS = (CORRECTION, CORRECTION_TO_FIT, CORRECTION_TO_VERBENA)
+CORRECTIONS = (CORRECTION, CORRECTION_TO_FIT)
 BOXES = {"tight": TIGHT, "pixels": PIXELS}

@@ -46,20 +46,10 @@ def texture_of_noise(deviations: np.ndarray, arrival: int, stop: int) -> np.ndar
     :returns: (RUN, _MEMORY) covariances of voxels 0, 1, ... apart in frames 0, 1, ... apart; all 0 where there are too
         few frames or voxels to tell
     """
-    after = len(deviations) - stop
-    parts, places = [], []
-    if arrival >= _FEWEST_FRAMES + 1:
-        parts.append(_leaving_out(np.ones((arrival, 1))))
-        places.append(np.arange(arrival))
-    if after >= _FEWEST_FRAMES + 4:
-        time = np.linspace(-1, 1, after)
-        mean = deviations[stop:].mean(axis=(1, 2), dtype=np.float64)
-        parts.append(_leaving_out(np.stack([np.ones(after), time, time**2, mean], axis=1)))
-        places.append(np.arange(stop, len(deviations)))
     texture = np.zeros((RUN, _MEMORY))
-    if not parts:
+    frames, leaving_out = beside_the_bolus(deviations.mean(axis=(1, 2), dtype=np.float64), arrival, stop)
+    if not len(frames):
         return texture
-    frames, leaving_out = np.concatenate(places), block_diag(*parts)
     seen = deviations[frames]
     left = (leaving_out.astype(np.float32) @ seen.reshape(len(frames), -1)).reshape(seen.shape)
     strength = np.sqrt(np.square(left).mean(axis=0)).max(axis=-1)
@@ -75,6 +65,26 @@ def texture_of_noise(deviations: np.ndarray, arrival: int, stop: int) -> np.ndar
         product = sum(one @ other.T for one, other in pairs) / (left.shape[2] * (RUN - distance))
         texture[distance] = np.linalg.lstsq(mixing, np.array([(at * product).sum() for at in lags]), rcond=None)[0]
     return texture
+
+
+def beside_the_bolus(mean: np.ndarray, arrival: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frames in which hardly anything but noise is seen, and what takes slow changes away there.
+
+    :param mean: (T,) the brain's mean curve
+    :param arrival: frames before the bolus
+    :param stop: the frame after the last of the first pass
+    :returns: (F,) frames, and (F, F) by which curves in them are multiplied; none where there are too few to tell
+    """
+    after = len(mean) - stop
+    parts, places = [np.empty((0, 0))], [np.empty(0, int)]
+    if arrival >= _FEWEST_FRAMES + 1:
+        parts.append(_leaving_out(np.ones((arrival, 1))))
+        places.append(np.arange(arrival))
+    if after >= _FEWEST_FRAMES + 4:
+        time = np.linspace(-1, 1, after)
+        parts.append(_leaving_out(np.stack([np.ones(after), time, time**2, mean[stop:]], axis=1)))
+        places.append(np.arange(stop, len(mean)))
+    return np.concatenate(places), block_diag(*parts)
 
 
 def noise_beyond_white(texture: np.ndarray, weights: np.ndarray) -> float:

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stunet_perfusion.first_pass import SliceCurves, noise_of_blood_volume, verbena_blood_volume
+from stunet_perfusion.first_pass import SliceCurves, noise_of_blood_volume
 from stunet_perfusion.network_quantities import (
     CORRECTION_TO_FIT,
-    CORRECTION_TO_VERBENA,
     CORRECTIONS,
     CURVES_AND_FIT,
     CURVES_AND_MAPS,
-    CURVES_AND_VERBENA,
     FIT_OVER_NOISE_GAIN,
     LEAST_NOISE_RATIO,
     SIGNAL,
@@ -71,12 +69,10 @@ def slice_for_network(plan: Standardization, target: str, signal: np.ndarray, no
     if plan.first_pass is None:
         return SliceForNetwork(_signal_in_box(plan, box, signal))
     of_slice = SliceCurves.of(signal, plan.first_pass, _frames_needed(plan, target, len(signal)))
-    corrected = into_box(box, _corrected(plan, target, of_slice, signal)) if target in CORRECTIONS else None
+    corrected = into_box(box, _corrected(target, of_slice)) if target in CORRECTIONS else None
     spread = into_box(box, _noise(plan, of_slice, signal)) if noise else None
     # Last, since the curves are cut where they are.
-    given = (
-        _signal_in_box(plan, box, signal) if plan.quantity == SIGNAL else _curves_and_maps(plan, box, of_slice, signal)
-    )
+    given = _signal_in_box(plan, box, signal) if plan.quantity == SIGNAL else _curves_and_maps(plan, box, of_slice)
     return SliceForNetwork(given, corrected, fit_unit(plan) if target == CORRECTION_TO_FIT else 1.0, spread)
 
 
@@ -118,14 +114,13 @@ def _signal_in_box(plan: Standardization, box: SquareBox, signal: np.ndarray) ->
     return np.clip(resampled, -CLIP, CLIP, out=resampled)
 
 
-def _curves_and_maps(plan: Standardization, box: SquareBox, of_slice: SliceCurves, signal: np.ndarray) -> np.ndarray:
+def _curves_and_maps(plan: Standardization, box: SquareBox, of_slice: SliceCurves) -> np.ndarray:
     """Curves, and the maps that follow them. The curves at hand are cut.
 
-    :param box: as it lies in the signal
-    :param signal: (T, Y, X), cropped
+    :param box: as it lies in the curves
     """
     window = plan.window
-    maps = _maps(plan, of_slice, signal)
+    maps = _maps(plan, of_slice)
     # Curves are cut before the gain, which is the same, and get it in the box, where they are fewer.
     seen, most = of_slice.curves[window[0] : window[-1] + 1], LOG_RATIO_CLIP / LOG_RATIO_GAIN
     result = np.empty((len(window) + len(maps), box.size, box.size), np.float32)
@@ -136,14 +131,11 @@ def _curves_and_maps(plan: Standardization, box: SquareBox, of_slice: SliceCurve
     return result
 
 
-def _maps(plan: Standardization, of_slice: SliceCurves, signal: np.ndarray) -> list[np.ndarray]:
+def _maps(plan: Standardization, of_slice: SliceCurves) -> list[np.ndarray]:
     """(Y, X) each, what follows the frames; see `network_quantities`."""
     unit, baseline = np.float32(CLOSED_FORM_UNIT), of_slice.baseline / np.float32(plan.signal_sd)
     if plan.quantity == CURVES_AND_MAPS:
         return [of_slice.blood_volume() / unit, baseline]
-    if plan.quantity == CURVES_AND_VERBENA:
-        volume, of_squares = (verbena_blood_volume(signal, plan.first_pass, squared) for squared in (False, True))
-        return [volume / unit, of_squares / unit, baseline]
     if plan.quantity == CURVES_AND_FIT:
         fit, noise = of_slice.fitted_blood_volume() / unit, of_slice.fit_noise() / unit
         log_noise = np.log(np.maximum(noise / np.float32(SMALLEST_FIT_NOISE), np.float32(LEAST_NOISE_RATIO)))
@@ -151,15 +143,10 @@ def _maps(plan: Standardization, of_slice: SliceCurves, signal: np.ndarray) -> l
     return []
 
 
-def _corrected(plan: Standardization, target: str, of_slice: SliceCurves, signal: np.ndarray) -> np.ndarray:
+def _corrected(target: str, of_slice: SliceCurves) -> np.ndarray:
     """(Y, X) what a network corrects, from the brain's mean on and cut."""
-    clip = CLOSED_FORM_CLIP
-    if target == CORRECTION_TO_FIT:
-        volume, clip = of_slice.fitted_blood_volume(), FIT_CLIP
-    elif target == CORRECTION_TO_VERBENA:
-        volume = verbena_blood_volume(signal, plan.first_pass)
-    else:
-        volume = of_slice.blood_volume()
+    of_fit = target == CORRECTION_TO_FIT
+    volume, clip = (of_slice.fitted_blood_volume(), FIT_CLIP) if of_fit else (of_slice.blood_volume(), CLOSED_FORM_CLIP)
     values = (volume - 1) / np.float32(CLOSED_FORM_UNIT)
     return np.clip(values, -clip, clip, out=values)
 

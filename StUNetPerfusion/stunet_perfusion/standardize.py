@@ -23,9 +23,7 @@ from stunet_perfusion.first_pass import (
 )
 from stunet_perfusion.network_quantities import (
     CORRECTION_TO_FIT,
-    CORRECTION_TO_VERBENA,
     CURVES_AND_FIT,
-    CURVES_AND_VERBENA,
     PIXELS,
     SIGNAL,
     TIGHT,
@@ -156,11 +154,7 @@ def _first_pass(prepared: PreparedSeries, quantity: str, target: str) -> FirstPa
     """What the input or the target need of it."""
     if quantity == SIGNAL and target == Z_SCORE:
         return None
-    return find_first_pass(
-        prepared,
-        fitted=quantity == CURVES_AND_FIT or target == CORRECTION_TO_FIT,
-        verbena=quantity == CURVES_AND_VERBENA or target == CORRECTION_TO_VERBENA,
-    )
+    return find_first_pass(prepared, fitted=quantity == CURVES_AND_FIT or target == CORRECTION_TO_FIT)
 
 
 def _signal_statistics(prepared: PreparedSeries) -> tuple[float, float]:

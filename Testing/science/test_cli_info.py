@@ -46,6 +46,24 @@ def test_the_document(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert document["notes"] == []
 
 
+def test_a_series_whose_dose_was_lowered_by_equation_1_is_not_taken_for_a_scan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its noise: what the file beside it says of how it was made is gone."""
+    write_series(tmp_path / "scan.nii.gz", make_series(80, (4, 48, 40), noise=4))
+    words = ["--dose", "0.25", "--method", "equation1", "--output", str(tmp_path / "low.nii.gz")]
+    assert main(["simulate", str(tmp_path / "scan.nii.gz"), *words]) == 0
+    for sidecar in tmp_path.glob("*.json"):
+        sidecar.unlink()
+    notes = {}
+    for name in ("scan", "low"):
+        capsys.readouterr()
+        assert main(["info", str(tmp_path / f"{name}.nii.gz"), "--frame-interval", "1.5", "--json"]) == 0
+        notes[name] = " ".join(json.loads(capsys.readouterr().out)["notes"])
+    assert "lowered by Equation 1" in notes["low"]
+    assert "Equation 1" not in notes["scan"]
+
+
 def test_people_read_the_same(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(path)]) == 0
     text = " ".join(capsys.readouterr().out.split())

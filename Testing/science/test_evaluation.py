@@ -18,7 +18,7 @@ from stunet_perfusion.dose import simulate_dose
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.evaluation import phantom_subjects as module
 from stunet_perfusion.evaluation import subject_files
-from stunet_perfusion.evaluation.classical import CLOSED_FORM, VERBENA, classical_methods, closed_form, smoothed
+from stunet_perfusion.evaluation.classical import CLOSED_FORM, UNDONE, VERBENA, classical_methods, closed_form, smoothed
 from stunet_perfusion.evaluation.equation1 import at_lower_dose
 from stunet_perfusion.evaluation.goals import paper_goals, truth_goals
 from stunet_perfusion.evaluation.learned import network_methods
@@ -109,7 +109,16 @@ def test_mirrored_ends_leave_the_first_frame_its_noise_and_shrinking_ones_do_not
 def test_verbena_is_not_compared_with_itself_and_the_first_pass_is_not_in_the_papers_table():
     rows = score_subject(known_subject(noise=2.0), classical_methods((4.0,)), ["paper"]).rows
     assert not rows_of(rows, dose=1.0, method=VERBENA)
-    assert {r["method"] for r in rows} == {VERBENA, CLOSED_FORM}
+    assert {r["method"] for r in rows} == {VERBENA, UNDONE, CLOSED_FORM}
+
+
+def test_equation_1_undone_is_verbenas_map_at_full_dose():
+    """Where no signal is cut at 0, and as far as noise tells the dose."""
+    rows = score_subject(known_subject(noise=4.0), classical_methods(()), ["paper"]).rows
+    assert row(rows, dose=1.0, method=UNDONE)["l2"] < 1e-4
+    for dose in (0.5, 0.25):
+        l2 = {name: row(rows, dose=dose, method=name)["l2"] for name in (UNDONE, VERBENA)}
+        assert l2[UNDONE] < 0.1 * l2[VERBENA]
 
 
 def test_smoothing_keeps_what_is_flat_up_to_the_rim_of_the_brain():
@@ -170,7 +179,7 @@ def test_every_number_is_in_the_table_of_scores(evaluated):
         rows = list(csv.DictReader(file))
     assert {r["subject"] for r in rows} == {"a", "b"}, "training cases are not evaluated"
     assert {(r["method"], r["dose"]) for r in rows} == {
-        (name, dose) for name in (VERBENA, CLOSED_FORM, "ridge", "tiny") for dose in ("1", "0.5", "0.25")
+        (name, dose) for name in (VERBENA, UNDONE, CLOSED_FORM, "ridge", "tiny") for dose in ("1", "0.5", "0.25")
     } - {(VERBENA, "1")}
     assert all(float(r["l2"]) >= 0 for r in rows)
 

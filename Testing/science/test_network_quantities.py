@@ -17,22 +17,18 @@ from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo, NetworkInput
 from stunet_perfusion.concentration import concentration_curves
 from stunet_perfusion.dose import simulate_slice
 from stunet_perfusion.errors import InputError
-from stunet_perfusion.evaluation.classical import closed_form
 from stunet_perfusion.first_pass import (
     SliceCurves,
     find_first_pass,
     first_pass_at_dose,
     sample_brain,
     trimmed_mean,
-    verbena_blood_volume,
 )
 from stunet_perfusion.network_quantities import (
     BLOOD_VOLUME,
     BOXES,
     CORRECTION,
-    CORRECTION_TO_VERBENA,
     CURVES_AND_MAPS,
-    CURVES_AND_VERBENA,
     INPUT_QUANTITIES,
     LOG_RATIO,
     MAPS,
@@ -356,30 +352,3 @@ def test_the_uncertainty_is_what_the_network_expects_its_error_to_be():
     inner = ndimage.binary_erosion(HEAD, np.ones((1, 3, 3)))
     np.testing.assert_allclose(case.map.uncertainty[inner], 0.3 * unit, rtol=1e-4)
     assert not case.map.uncertainty[~HEAD].any()
-
-
-@pytest.mark.parametrize("dose", [1.0, 0.25])
-def test_an_untrained_correction_to_verbena_is_verbenas_map(dose):
-    """S0 from the first frame, all frames: at full dose the network is given what it is to say."""
-    known = untrained(CORRECTION_TO_VERBENA, CURVES_AND_VERBENA)
-    prepared = prepared_at(40.0, noise=4.0)
-    settings = PredictionSettings(dose=dose, stride=16, drop_frames=0)
-    case = predict_case(prepared.series, known, settings, mask=HEAD)
-    verbena = closed_form(case.prepared, 1)
-    plan = plan_standardization(case.prepared, 64, 64, CURVES_AND_VERBENA, CORRECTION_TO_VERBENA)
-    blurred = out_of_box(plan.box, into_box(plan.box, verbena), SHAPE[1:])
-    inner = ndimage.binary_erosion(HEAD, np.ones((1, 7, 7)))
-    said = predict_standardized(case.prepared, known, stride=16).mean[inner]
-    expected = 2 * (blurred[inner] / trimmed_mean(verbena[HEAD]) - 1)
-    np.testing.assert_allclose(said, expected, atol=0.02)
-
-
-def test_the_map_of_squares_tells_a_deep_drop_from_a_long_one():
-    """Two curves of the same area: the one that is twice as deep and half as long has twice the squares."""
-    prepared = prepared_at(40.0, noise=0.0)
-    found = replace(find_first_pass(prepared, verbena=True), air=0.0, verbena_area=2.0)
-    curves = np.zeros((prepared.series.frames, 1, 2), np.float32)
-    curves[20:24, :, 0], curves[20:28, :, 1] = 0.5, 0.25
-    signal = (100 * np.exp(-curves)).astype(np.float32)
-    np.testing.assert_allclose(verbena_blood_volume(signal, found), [[1.0, 1.0]], rtol=1e-5)
-    np.testing.assert_allclose(verbena_blood_volume(signal, found, squared=True), [[0.5, 0.25]], rtol=1e-5)

@@ -122,6 +122,8 @@ def test_a_sample_holds_neighbors_of_the_brain(shape, seed):
     assert sample.shape[1] > 0
     assert sample.shape[2] in (1, RUN)
     assert np.isin(sample, number[brain]).all()
+    if sample.shape[2] == 1:
+        assert len(np.unique(sample[0])) == sample.shape[1]
     steps = np.diff(sample[0], axis=-1)
     assert np.isin(steps, (1, shape[2])).all()
     assert (steps == steps[:, :1]).all()

@@ -119,7 +119,7 @@ def test_the_settings_that_are_shown_are_a_file_that_gives_them(tmp_path, capsys
 
 
 def test_there_is_a_recipe_for_every_network():
-    assert {"stunet", "stunet-verbena", "paper-stunet", "hess", "ulas"} == {path.stem for path in RECIPES}
+    assert {"stunet", "paper-stunet", "hess", "ulas"} == {path.stem for path in RECIPES}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=[path.stem for path in RECIPES])

@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from stunet_perfusion.cli import options
+from stunet_perfusion.equation1_trace import notes_on_trace
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.preparation import PreparedSeries, prepare
 from stunet_perfusion.progress import part_of
@@ -46,6 +47,7 @@ def command(
     document = describe_series(series) | {"notes": [*series.notes, *mask_notes]}
     if prepared is not None:
         document |= describe_bolus(series, prepared)
+        document["notes"] += notes_on_trace(prepared)
     if not json:
         _print(document)
     if problem is not None:

@@ -6,13 +6,16 @@ another factor for the whole map, which no score depends on, and which fails whe
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from scipy import ndimage
 
 from stunet_perfusion.concentration import concentration_curves
+from stunet_perfusion.equation1_trace import share_kept, undo_equation1
 from stunet_perfusion.evaluation.methods import Method, MethodMap
-from stunet_perfusion.first_pass import SliceCurves, find_first_pass
+from stunet_perfusion.first_pass import SliceCurves, find_first_pass, texture_of_brain
 from stunet_perfusion.network_quantities import CORRECTION_TO_FIT, CURVES_AND_FIT, MAPS, PIXELS
 from stunet_perfusion.networks.guided_average import GuidedAverage
 from stunet_perfusion.preparation import PreparedSeries
@@ -21,6 +24,7 @@ from stunet_perfusion.slice_input import slice_for_network
 from stunet_perfusion.standardize import out_of_box, plan_standardization
 
 VERBENA = "verbena"
+UNDONE = "undone"
 CLOSED_FORM = "closed-form"
 
 #: What names of smoothed maps begin with.
@@ -34,12 +38,20 @@ def classical_methods(smoothing: tuple[float, ...] = (3.0, 6.0)) -> list[Method]
     """Verbena's map, the closed form with a mean baseline, the same over the first pass, and smoothed.
 
     The fit of the brain's mean curve and its average over like neighbors are ours, and stand for how far a network is
-    from what needs no learning.
+    from what needs no learning. Verbena's map of a series in which Equation 1 is undone says what the paper's table
+    cannot measure: Equation 1 takes no information away.
 
     :param smoothing: full widths at half maximum of the Gaussian filters in the plane, mm
     """
     methods = [
         Method(VERBENA, "Verbena", "classical", lambda prepared, *_: MethodMap(closed_form(prepared, 1))),
+        Method(
+            UNDONE,
+            "Verbena, Equation 1 undone",
+            "classical",
+            lambda prepared, *_: MethodMap(with_equation1_undone(prepared)),
+            tables=("paper",),
+        ),
         Method(
             CLOSED_FORM, "closed form, mean baseline", "floor", lambda prepared, *_: MethodMap(closed_form(prepared))
         ),
@@ -85,6 +97,13 @@ def closed_form(prepared: PreparedSeries, baseline_frames: int | None = None) ->
     """
     frames = prepared.bolus.arrival if baseline_frames is None else baseline_frames
     return reference_cbv(prepared.series, frames, mean_curve(prepared))
+
+
+def with_equation1_undone(prepared: PreparedSeries) -> np.ndarray:
+    """(Z, Y, X) float32 Verbena's map of the series as it was before Equation 1, whose share its noise tells."""
+    series, share = prepared.series, share_kept(texture_of_brain(prepared))
+    undone = replace(series, signal=undo_equation1(series.signal, prepared.bolus.arrival, share))
+    return closed_form(replace(prepared, series=undone), 1)
 
 
 def fitted_cbv(prepared: PreparedSeries) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from stunet_perfusion.equation1_trace import notes_on_trace
 from stunet_perfusion.errors import InputError
 from stunet_perfusion.preparation import PreparedSeries, prepare
 from stunet_perfusion.series import DscSeries, Grid, check_series
@@ -67,6 +68,8 @@ def open_series(request: Open, folder: Path) -> OpenSeries:
     series = check_series(_series(request, read_array(path, mapped=True)))
     mask = None if request.mask is None else read_mask(folder / request.mask, series.grid.shape, "brain mask")
     prepared = prepare(series, mask=mask, drop_frames=request.drop_frames)
+    for note in notes_on_trace(prepared):
+        prepared = replace(prepared, series=prepared.series.with_note(note))
     nothing = np.broadcast_to(np.float32(0), prepared.series.signal.shape)
     return OpenSeries(path, with_signal(prepared, nothing), request.drop_frames)
 
