@@ -59,7 +59,7 @@ def test_the_noise_of_the_closed_form_is_what_differs_from_scan_to_scan(dose, no
     found = find_first_pass(one)
     said = np.stack([noise_of_blood_volume(plane, found) for plane in np.moveaxis(one.series.signal, 1, 0)])
     inner = ndimage.binary_erosion(HEAD, np.ones((1, 3, 3)))
-    seen = ((maps[0] - maps[1]) / said)[inner] / np.sqrt(2)
+    seen = (maps[0] - maps[1])[inner] / said[inner] / np.sqrt(2)
     # A median of deviations over eleven frames is a few percent below the deviation itself.
     assert 1.0 < 1.4826 * np.median(np.abs(seen)) < 1.15
 

@@ -216,7 +216,7 @@ def test_the_refinement_learns_first_and_then_the_whole_network():
         make_optimizer(network, optimization),
         lambda epoch: EpochStrips([strips]),
         optimization,
-        after_epoch=lambda result: seen.append({name: float(value) for name, value in looked_at.items()}),
+        after_epoch=lambda result: seen.append({name: value.item() for name, value in looked_at.items()}),
     )
     assert [each["rest"] for each in seen[:2]] == [0.0, 0.0]
     assert 0.0 != seen[2]["rest"] != seen[3]["rest"]
