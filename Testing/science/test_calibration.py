@@ -86,7 +86,7 @@ def test_the_expected_error_and_the_noise_add_up_as_squares():
     assert as_meant(StripAverage(zero, zero), INFO, of_slice).error is None
 
 
-def errors_of(generator, dose, factor=1.0, count=8_000):
+def errors_of(generator, dose, factor=1.0, *, count):
     """A person whose errors are made by factors that are known: 0.6 and 0.8, times one of their own."""
     learned, noise = generator.uniform(0.1, 0.3, count), generator.uniform(0.05, 0.15, count) / dose
     error = factor * np.hypot(0.6 * learned, 0.8 * noise) * generator.standard_normal(count)
@@ -95,11 +95,11 @@ def errors_of(generator, dose, factor=1.0, count=8_000):
 
 def test_the_factors_that_made_the_errors_are_found_again():
     generator = np.random.default_rng(0)
-    samples = {dose: [errors_of(generator, dose) for _ in range(4)] for dose in (1.0, 0.5, 0.25)}
+    samples = {dose: [errors_of(generator, dose, count=40_000)] for dose in (1.0, 0.5, 0.25)}
     learned, noise = fit_error(samples)
     assert learned == pytest.approx(0.6, abs=0.15)
     assert noise == pytest.approx(0.8, abs=0.06)
-    assert all(coverage(of_dose, learned, noise) == pytest.approx(0.95, abs=0.012) for of_dose in samples.values())
+    assert all(coverage(of_dose, learned, noise) == pytest.approx(0.95, abs=0.005) for of_dose in samples.values())
     assert fit_error(samples, 0.8) == (pytest.approx(0.6, abs=0.05), 0.8)
 
 
@@ -107,7 +107,7 @@ def test_an_interval_holds_enough_in_three_persons_of_four():
     """Of persons whose errors are 0.8 to 1.2 times as large, the factors are those of 1.1."""
     generator = np.random.default_rng(0)
     persons = np.linspace(0.8, 1.2, 41)
-    samples = {dose: [errors_of(generator, dose, factor, 4000) for factor in persons] for dose in (1.0, 0.25)}
+    samples = {dose: [errors_of(generator, dose, factor, count=4000) for factor in persons] for dose in (1.0, 0.25)}
     learned, _ = fit_error(samples, 1.1 * 0.8)
     assert learned == pytest.approx(1.1 * 0.6, abs=0.06)
     held = np.array([person.coverage(learned, 1.1 * 0.8) for person in samples[1.0]])
@@ -125,7 +125,7 @@ def test_a_checkpoint_is_calibrated_on_phantoms(tmp_path, capsys):
     files = [str(tmp_path / "raw.safetensors"), "-o", str(tmp_path / "b.safetensors")]
     assert main(["calibrate", *files, *options, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert all(share == pytest.approx(0.96, abs=0.03) for share in told["coverage"].values())
+    assert all(share == pytest.approx(0.95, abs=0.02) for share in told["coverage"].values())
     after = checkpoint.load(tmp_path / "b.safetensors")
     assert (after.info.learned_error, after.info.noise_error) == (told["learned_error"], told["noise_error"])
     assert after.info.training["calibrated_on"] == "2 phantoms of 1 heads"
