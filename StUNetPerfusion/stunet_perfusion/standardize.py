@@ -281,7 +281,10 @@ def recover_scale(standardized: np.ndarray, closed_form: np.ndarray, brain: np.n
     for _ in range(3):
         if kept.sum() < 3 or not z[kept].std() > 0:
             break
-        sd, mean = np.polyfit(z[kept], cbv[kept], 1)
+        # The line of least squares by its closed form: a fit of polynomials takes nine times as long.
+        (variance, covariance), _ = np.cov(z[kept], cbv[kept])
+        sd = covariance / variance
+        mean = cbv[kept].mean() - sd * z[kept].mean()
         residual = cbv - (mean + sd * z)
         robust_sd = 1.4826 * np.median(np.abs(residual - np.median(residual)))
         kept = np.abs(residual) <= 5 * max(robust_sd, least_spread)
