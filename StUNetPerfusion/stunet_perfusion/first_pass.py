@@ -241,6 +241,10 @@ class SliceCurves:
         """(Y, X) float32, the standard deviation that the noise of the signal gives that; 0 in air."""
         return self._fitted[1]
 
+    def earliness(self) -> np.ndarray:
+        """(Y, X) float32, how early the voxels' curves come, in standard deviations of its noise; 0 in air."""
+        return self.found.fit.earliness(self.curves, self.noise())
+
     @cached_property
     def _fitted(self) -> tuple[np.ndarray, np.ndarray]:
         return self.found.fit.measure(self.curves, self.noise())

@@ -17,10 +17,11 @@ LOG_RATIO = "-ln(S/S0) with a mean baseline, over the brain's mean area of the f
 CURVES_AND_MAPS = LOG_RATIO + "; then as maps the closed form of the first pass, and the baseline over the brain's SD"
 
 #: The same with the map that the brain's mean curve gives, see `template_fit`: far less noisy than the closed form. As
-#: it is, and in units of its noise, in which all doses are alike; then the logarithm of that noise, voxel by voxel.
+#: it is, and in units of its noise, in which all doses are alike; then the logarithm of that noise, voxel by voxel. At
+#: the end what tells tissues apart that the map would not: the baseline, and how early a curve comes.
 CURVES_AND_FIT = LOG_RATIO + (
     "; then as maps the fit of the brain's mean curve, the same over its noise, the logarithm of that noise, "
-    "and the baseline over the brain's SD"
+    "the baseline over the brain's SD, and how early the curve comes over the noise of that"
 )
 
 #: Errors of the fit that are smaller than this, in halves of the brain's mean, are not all noise: delay, vessels,
@@ -34,12 +35,16 @@ LEAST_NOISE_RATIO = 0.01
 #: The fit over its noise reaches about 25 in vessels at full dose. For the network it is so many times as large.
 FIT_OVER_NOISE_GAIN = 0.2
 
+#: A curve comes early by up to 50 times the noise of that at full dose, in vessels. For the network it is so many times
+#: as large.
+EARLINESS_GAIN = 0.2
+
 #: Standard deviations between these, in the target's unit, can be expected: e^-6 to e^3. Nothing in training holds a
 #: network back beyond them, so that what it says there means no more than the limit.
 LOG_ERROR_LIMITS = (-6.0, 3.0)
 
 #: How many maps follow the frames.
-MAPS = {CURVES_AND_MAPS: 2, CURVES_AND_FIT: 4}
+MAPS = {CURVES_AND_MAPS: 2, CURVES_AND_FIT: 5}
 
 #: The paper's output.
 Z_SCORE = "CBV: z-score over the brain"

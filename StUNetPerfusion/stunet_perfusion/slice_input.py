@@ -17,6 +17,7 @@ from stunet_perfusion.network_quantities import (
     CORRECTIONS,
     CURVES_AND_FIT,
     CURVES_AND_MAPS,
+    EARLINESS_GAIN,
     FIT_OVER_NOISE_GAIN,
     LEAST_NOISE_RATIO,
     SIGNAL,
@@ -139,7 +140,8 @@ def _maps(plan: Standardization, of_slice: SliceCurves) -> list[np.ndarray]:
     if plan.quantity == CURVES_AND_FIT:
         fit, noise = of_slice.fitted_blood_volume() / unit, of_slice.fit_noise() / unit
         log_noise = np.log(np.maximum(noise / np.float32(SMALLEST_FIT_NOISE), np.float32(LEAST_NOISE_RATIO)))
-        return [fit, fit * np.float32(FIT_OVER_NOISE_GAIN / fit_unit(plan)), log_noise, baseline]
+        over_noise = fit * np.float32(FIT_OVER_NOISE_GAIN / fit_unit(plan))
+        return [fit, over_noise, log_noise, baseline, of_slice.earliness() * np.float32(EARLINESS_GAIN)]
     return []
 
 

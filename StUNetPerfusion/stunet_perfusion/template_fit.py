@@ -14,7 +14,8 @@ noise makes of them, is known from its voxels; each is held back as far as noise
 prior variances of this very brain).
 
 All of that is a weighted sum over frames with the same weights in every voxel: it costs as little as the closed form,
-and what follows two sums more.
+and what follows two sums more. How early a curve comes, b, is a sum like that, too: it tells tissues apart that hold
+the same blood, but are fed by different vessels.
 
 Where vessels leak, agent adds a part that none of this has, of either sign: it lowers the signal, or brightens it by
 its T1. There e l(t) is fitted as well, where l is the mean curve on its way out of the vessels and back, m convolved
@@ -86,11 +87,16 @@ class TemplateFit:
     :param noise_weights: (T,) the same for noise of the signal over its baseline: where the signal is low, the
         logarithm of its noise is large
     :param leakage: what becomes of voxels that leak
+    :param early_weights: (T,) how early a curve comes is the sum over frames of weight times curve: the coefficient of
+        the mean curve's slope
+    :param early_noise_gain: standard deviation of that, as `noise_gain`
     """
 
     weights: np.ndarray
     noise_weights: np.ndarray
     leakage: Leakage
+    early_weights: np.ndarray
+    early_noise_gain: float
 
     @property
     def noise_gain(self) -> float:
@@ -110,6 +116,17 @@ class TemplateFit:
         belief = leakage.belief(amount, noise).astype(np.float32)
         gain = np.float32(self.noise_gain) + np.float32(leakage.volume_noise_gain - self.noise_gain) * belief
         return volume + belief * change, (gain * noise).astype(np.float32)
+
+    def earliness(self, curves: np.ndarray, noise: np.ndarray | float) -> np.ndarray:
+        """How early curves come, in standard deviations of what noise makes of that.
+
+        :param curves: (T, ...)
+        :param noise: (...) standard deviation of the curves before the bolus; where it is 0 nothing is early
+        :returns: (...) float32; negative where curves come late
+        """
+        early = np.tensordot(self.early_weights.astype(np.float32), curves, axes=1)
+        deviation = np.broadcast_to(np.float32(self.early_noise_gain) * noise, early.shape)
+        return np.divide(early, deviation, out=np.zeros(early.shape, np.float32), where=deviation > 0)
 
 
 def fit_template(
@@ -139,7 +156,8 @@ def fit_template(
     held_back = np.divide(typical_noise**2, of_signal, out=np.zeros_like(of_signal), where=of_signal > 0)
     held_back[0] = 0
     area, deviation = mean[:stop].sum(), 1 / np.sqrt(precision)
-    weights = area * _solution(basis, precision, held_back)[0]
+    of_curve, early, *_ = _solution(basis, precision, held_back)
+    weights = area * of_curve
 
     way_out = np.convolve(mean, np.exp(-np.arange(len(mean)) * frame_interval / _LEAKAGE_TIME))[: len(mean)]
     with_leakage = np.column_stack([basis, way_out * mean.max() / way_out.max()])
@@ -157,7 +175,7 @@ def fit_template(
         area * of_volume,
         area * _size(of_volume * deviation),
     )
-    return TemplateFit(weights, weights * deviation, leakage)
+    return TemplateFit(weights, weights * deviation, leakage, early, _size(early * deviation))
 
 
 def _solution(basis: np.ndarray, precision: np.ndarray, held_back: np.ndarray) -> np.ndarray:

@@ -6,7 +6,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stunet_perfusion.network_quantities import FIT_OVER_NOISE_GAIN, LEAST_NOISE_RATIO, SMALLEST_FIT_NOISE
+from stunet_perfusion.network_quantities import (
+    EARLINESS_GAIN,
+    FIT_OVER_NOISE_GAIN,
+    LEAST_NOISE_RATIO,
+    SMALLEST_FIT_NOISE,
+)
 from stunet_perfusion.networks import build_network
 from stunet_perfusion.networks.guided_average import GuidedAverage
 
@@ -16,20 +21,21 @@ UNIT = 0.4
 LEVELS = (0.01, 0.1, 0.3, 1.0, 3.0)
 
 
-def maps_of(fit, noise, baseline):
-    """The four maps of a slice: (1, 4, Y, X)."""
+def maps_of(fit, noise, baseline, early=0.0):
+    """The five maps of a slice: (1, 5, Y, X)."""
     log_noise = np.log(np.maximum(noise / SMALLEST_FIT_NOISE, LEAST_NOISE_RATIO))
-    return torch.from_numpy(np.stack([fit, fit * FIT_OVER_NOISE_GAIN / UNIT, log_noise, baseline])[None]).float()
+    early = np.broadcast_to(early, fit.shape) * EARLINESS_GAIN
+    return torch.from_numpy(np.stack([fit, fit * FIT_OVER_NOISE_GAIN / UNIT, log_noise, baseline, early])[None]).float()
 
 
-def averaged(fit, noise, baseline):
-    difference, around = GuidedAverage()(maps_of(fit, noise, baseline))
+def averaged(fit, noise, baseline, early=0.0):
+    difference, around = GuidedAverage()(maps_of(fit, noise, baseline, early))
     np.testing.assert_allclose(around[0, 0], fit + UNIT * difference[0].numpy(), atol=2e-5)
     np.testing.assert_allclose(around[0, 1], around[0, 0] * FIT_OVER_NOISE_GAIN / UNIT, atol=2e-5)
     return around[0, 0].numpy(), around[0, 2].exp().numpy()
 
 
-def by_formula(fit, noise, baseline):
+def by_formula(fit, noise, baseline, early):
     """Pixel by pixel in double precision, as the class says it: nothing of it is shared."""
     rows, columns = fit.shape
     tissue = (noise > SMALLEST_FIT_NOISE * LEAST_NOISE_RATIO) & (baseline > 0)
@@ -40,10 +46,14 @@ def by_formula(fit, noise, baseline):
                 if tissue[y, x]:
                     yield y, x, (y - row) ** 2 + (x - column) ** 2
 
-    smooth = np.zeros(fit.shape)
-    for row, column in np.argwhere(tissue):
-        found = [(np.exp(-apart / (2 * 0.4**2)), fit[y, x]) for y, x, apart in pixels_around(row, column, 1)]
-        smooth[row, column] = sum(w * v for w, v in found) / sum(w for w, _ in found)
+    def smoothed(values):
+        smooth = np.zeros(fit.shape)
+        for row, column in np.argwhere(tissue):
+            found = [(np.exp(-apart / (2 * 0.4**2)), values[y, x]) for y, x, apart in pixels_around(row, column, 1)]
+            smooth[row, column] = sum(w * v for w, v in found) / sum(w for w, _ in found)
+        return smooth
+
+    smooth, smooth_early = smoothed(fit), smoothed(early)
     result = fit.copy()
     for row, column in np.argwhere(tissue):
         total = weights = 0.0
@@ -51,6 +61,7 @@ def by_formula(fit, noise, baseline):
             exponent = apart / (2 * 2.0**2)
             exponent += (baseline[y, x] - baseline[row, column]) ** 2 / (2 * 0.2**2)
             exponent += (smooth[y, x] - smooth[row, column]) ** 2 / (2 * (2.0 * noise[row, column]) ** 2)
+            exponent += (smooth_early[y, x] - smooth_early[row, column]) ** 2 / (2 * 2.0**2)
             weight = np.exp(-exponent) / noise[y, x] ** 2
             total, weights = total + weight * fit[y, x], weights + weight
         result[row, column] = total / weights
@@ -64,8 +75,9 @@ def test_the_average_is_that_of_its_formula(seed, level):
     fit, baseline = generator.normal(2, 1, (11, 14)), generator.normal(1, 0.6, (11, 14))
     noise = level * generator.uniform(0.5, 2, fit.shape)
     noise[generator.random(fit.shape) < 0.1] = 0
-    result, _ = averaged(fit, noise, baseline)
-    np.testing.assert_allclose(result, by_formula(fit, noise, baseline), atol=1e-4)
+    early = generator.normal(0, 3, fit.shape)
+    result, _ = averaged(fit, noise, baseline, early)
+    np.testing.assert_allclose(result, by_formula(fit, noise, baseline, early), atol=1e-4)
 
 
 def test_noise_of_one_tissue_falls_by_the_pixels_that_are_averaged():
@@ -90,6 +102,29 @@ def test_neither_an_edge_of_the_baseline_nor_one_of_the_fit_is_smoothed():
         np.testing.assert_allclose(averaged(fit, noise, baseline)[0], fit, atol=0.01)
     drowned, _ = averaged(fit, np.full(fit.shape, 4.0), np.ones(fit.shape))
     assert 1.3 < drowned[20, 19] < 2.7, "an edge that noise would hide is none to it"
+
+
+def test_neighbors_whose_curves_come_earlier_are_another_tissue_however_alike_they_are_otherwise():
+    """Two sides that noise would hide from each other, of which one is fed ten standard deviations earlier."""
+    left = np.arange(40) < 20
+    fit, noise = np.where(left, 1.0, 3.0) * np.ones((40, 1)), np.full((40, 40), 4.0)
+    early = np.where(left, 5.0, -5.0) * np.ones((40, 1))
+    together, _ = averaged(fit, noise, np.ones(fit.shape))
+    apart, _ = averaged(fit, noise, np.ones(fit.shape), early)
+    assert np.abs(together - fit).max() > 0.7
+    np.testing.assert_allclose(apart, fit, atol=0.01)
+
+
+def test_noise_of_when_curves_come_costs_few_neighbors():
+    """Of two values with noise of variance v the weight is 1 / sqrt(1 + 2v / 2^2) on average."""
+    fit, early = np.ones((96, 96)), np.random.default_rng(5).standard_normal((96, 96))
+    _, pixels = averaged(fit, np.ones(fit.shape), fit, early)
+    _, most = averaged(fit, np.ones(fit.shape), fit)
+    beside = np.exp(-1 / (2 * 0.4**2))
+    variance = ((1 + 2 * beside**2) / (1 + 2 * beside) ** 2) ** 2
+    inner = np.s_[4:-4, 4:-4]
+    # A pixel counts for itself wholly, and those beside it have some of its noise.
+    assert pixels[inner].mean() == pytest.approx(1 + (most[48, 48] - 1) / np.sqrt(1 + variance / 2), rel=0.03)
 
 
 def test_what_differs_by_far_more_than_the_noise_stays_as_it_is():
@@ -119,7 +154,7 @@ def test_air_and_what_is_beyond_the_slice_count_for_nothing():
 
 
 def test_an_untrained_network_says_the_average_and_sees_as_far_as_it_tells():
-    arguments = {"widths": (2, 2, 3, 3), "maps": 4, "refine": (1, 2), "refine_width": 4, "guided": True, "error": True}
+    arguments = {"widths": (2, 2, 3, 3), "maps": 5, "refine": (1, 2), "refine_width": 4, "guided": True, "error": True}
     network = build_network("stunet", arguments).eval()
     assert network.refinement.reach == 3 + 4
     generator = np.random.default_rng(3)

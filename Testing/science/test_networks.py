@@ -120,7 +120,7 @@ def test_a_deep_refinement_begins_with_features_as_strong_as_its_maps():
 
 
 def test_the_average_of_like_neighbors_multiplies_nothing_that_is_learned():
-    arguments = {"widths": (3, 4, 5, 6), "maps": 4, "refine": (1,), "refine_width": 2}
+    arguments = {"widths": (3, 4, 5, 6), "maps": 5, "refine": (1,), "refine_width": 2}
     plain, guided = (build_network("stunet", {**arguments, "guided": guided}) for guided in (False, True))
     more = multiply_accumulates(guided, 64, 16, 24) - multiply_accumulates(plain, 64, 16, 24)
     assert more == 9 * 3 * 2 * 16 * 24, "but its three maps are convolved"
@@ -251,9 +251,9 @@ def test_folding_batch_normalization_gives_the_same_map_and_leaves_the_network_a
         (
             "stunet",
             {"guided": True, "maps": 2, "refine": (1,)},
-            "averages .* of 4 maps, and refines them; give",
+            "averages .* of 5 maps, and refines them; give",
         ),
-        ("stunet", {"guided": True, "maps": 4}, "of 4 maps, and refines them; give it .* or leave 'guided' out"),
+        ("stunet", {"guided": True, "maps": 5}, "of 5 maps, and refines them; give it .* or leave 'guided' out"),
         ("stunet", {"decoder": (4, 5)}, "2 widths of the decoder do not fit 4 of the encoder; give 3 of them"),
     ],
 )

@@ -47,7 +47,7 @@ ARGUMENTS = {
     ),
     "maps whose like neighbors are averaged": (
         "stunet",
-        {"widths": (2, 3, 3, 4), "error": True, "maps": 4, "refine": (1, 2), "refine_width": 5, "guided": True},
+        {"widths": (2, 3, 3, 4), "error": True, "maps": 5, "refine": (1, 2), "refine_width": 5, "guided": True},
     ),
     "maps that are refined from further away than the network sees": (
         "stunet",
@@ -149,12 +149,12 @@ def test_a_head_that_says_nothing_leaves_the_refinement():
     network = lively_network(*ARGUMENTS["maps whose like neighbors are averaged"])
     nn.init.zeros_(network.head.weight)
     nn.init.zeros_(network.head.bias)
-    average = assert_equal_to_the_plain_loop(network, slice_of(43, 16, maps=4), StripRule(16, "context"), 1)
+    average = assert_equal_to_the_plain_loop(network, slice_of(43, 16, maps=5), StripRule(16, "context"), 1)
     assert not average.spread.any()
     assert average.mean.std() > 0
     # One that says the same of everything says something.
     nn.init.ones_(network.head.bias)
-    assert_equal_to_the_plain_loop(network, slice_of(43, 16, maps=4), StripRule(16, "context"), 1)
+    assert_equal_to_the_plain_loop(network, slice_of(43, 16, maps=5), StripRule(16, "context"), 1)
 
 
 @pytest.mark.parametrize("padding", ["zero", "context"])

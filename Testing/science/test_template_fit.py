@@ -30,7 +30,9 @@ from stunet_perfusion.network_quantities import (
     BLOOD_VOLUME,
     CORRECTION_TO_FIT,
     CURVES_AND_FIT,
+    EARLINESS_GAIN,
     MAPS,
+    PIXELS,
     SMALLEST_FIT_NOISE,
 )
 from stunet_perfusion.phantom import Physiology, Protocol, make_phantom, mni_anatomy
@@ -186,13 +188,37 @@ def test_the_fit_is_closer_to_a_phantoms_truth_than_the_sum_over_the_first_pass(
     assert l2(like_neighbors, truth, phantom.mask) < 0.8 * errors[1]
 
 
+@settings(deadline=None, max_examples=20)
+@given(shift=st.floats(0.05, 0.6), dose=st.floats(0.1, 2.0))
+def test_without_noise_curves_are_as_early_as_they_were_made(shift, dose):
+    """A curve that is so much of the slope more than the mean curve is so early, by its sign too, at any dose."""
+    generator = np.random.default_rng(0)
+    curve = mean_curve()
+    shifts = shift * generator.uniform(-1, 1, 4000)
+    shifts -= shifts.mean()
+    curves = dose * (curve[:, None] + shifts * np.gradient(curve)[:, None])
+    fit = fitted(curves, 0.0, 0.0)
+    # The mean curve is that of the voxels between two percentiles, which is not quite that of all.
+    np.testing.assert_allclose(fit.early_weights @ curves, shifts, atol=0.1 * shift)
+    assert not fit.earliness(curves, 0.0).any(), "without noise there is no unit for it"
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.1])
+def test_how_early_noise_seems_is_1_on_the_whole(noise):
+    curves, _ = voxels(early=0.3, wide=0.2)
+    generator = np.random.default_rng(1)
+    fit = fitted(curves + noise * generator.standard_normal(curves.shape), 0.0, noise)
+    seen = fit.earliness(noise * generator.standard_normal((FRAMES, 40_000)), np.full(40_000, noise))
+    assert seen.std() == pytest.approx(1, rel=0.02)
+
+
 def test_the_maps_beside_the_curves_are_the_fit_its_noise_and_the_baseline():
     prepared = prepared_at(40.0, noise=4.0)
     signal = prepared.series.signal[:, 1]
     plan = plan_standardization(prepared, 64, 64, CURVES_AND_FIT, CORRECTION_TO_FIT)
     given = standardize_slice(plan, signal)
     assert given.shape == (64 + MAPS[CURVES_AND_FIT], 64, 64)
-    fit, in_units, log_noise, _ = given[64:]
+    fit, in_units, log_noise, *_ = given[64:]
     middle = into_box(plan.box, HEAD[1].astype(np.float32)) > 0.999
     np.testing.assert_allclose(fit[middle], 2 + corrected_slice(plan, CORRECTION_TO_FIT, signal)[middle], atol=1e-4)
     np.testing.assert_allclose(in_units[middle], 0.2 * fit[middle] / fit_unit(plan), rtol=1e-3, atol=1e-3)
@@ -201,6 +227,15 @@ def test_the_maps_beside_the_curves_are_the_fit_its_noise_and_the_baseline():
     np.testing.assert_allclose(SMALLEST_FIT_NOISE * np.exp(log_noise[middle]), noise[middle], rtol=0.1)
     typical = np.median(noise[middle])
     assert fit_unit(plan) == pytest.approx(np.hypot(typical, SMALLEST_FIT_NOISE), rel=0.1)
+
+
+def test_where_all_curves_are_alike_what_seems_early_is_noise():
+    prepared = prepared_at(40.0, noise=4.0)
+    plan = plan_standardization(prepared, 64, 64, CURVES_AND_FIT, CORRECTION_TO_FIT, PIXELS)
+    early = standardize_slice(plan, prepared.series.signal[:, 1])[-1]
+    middle = into_box(plan.box, HEAD[1].astype(np.float32)) > 0.999
+    assert early[middle].std() == pytest.approx(EARLINESS_GAIN, rel=0.1)
+    assert abs(early[middle].mean()) < 0.1 * EARLINESS_GAIN
 
 
 def test_the_texture_of_the_noise_is_a_share_of_the_fits_noise():
@@ -234,7 +269,7 @@ def test_what_the_network_says_counts_in_units_of_the_fits_noise():
     """A head that says 1 everywhere, and an error of 0.5, at two doses: a unit more than the fit, half of it unsure."""
 
     class SaysOne(nn.Module):
-        row_step, row_reach, maps, says_error = 1, 0, 4, True
+        row_step, row_reach, maps, says_error = 1, 0, 5, True
 
         def forward(self, strips):
             ones = strips[:, :1] * 0 + 1

@@ -8,16 +8,21 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from stunet_perfusion.network_quantities import FIT_OVER_NOISE_GAIN, LEAST_NOISE_RATIO, SMALLEST_FIT_NOISE
+from stunet_perfusion.network_quantities import (
+    EARLINESS_GAIN,
+    FIT_OVER_NOISE_GAIN,
+    LEAST_NOISE_RATIO,
+    SMALLEST_FIT_NOISE,
+)
 
 #: Neighbors up to so many pixels away along rows and columns.
 _REACH = 3
 
 #: Standard deviations of the weights: over distance, in pixels; over the baseline, in the brain's standard deviations;
-#: over the smoothed fit, in those of the fit's noise.
-_DISTANCE, _BASELINE, _FIT = 2.0, 0.2, 2.0
+#: over the smoothed fit, in those of the fit's noise; over how early the curve comes, smoothed, in those of its noise.
+_DISTANCE, _BASELINE, _FIT, _EARLY = 2.0, 0.2, 2.0, 2.0
 
-#: Smooths the fit before its values are compared, in pixels: noise alone would tell neighbors apart that are alike.
+#: Smooths values before they are compared, in pixels: noise alone would tell neighbors apart that are alike.
 _SMOOTHING = 0.4
 
 #: Weights less than e to minus this are taken for that. The smallest numbers that there are, denormal ones, would cost
@@ -30,8 +35,8 @@ _LOG_NOISE_OF_AIR = math.log(LEAST_NOISE_RATIO) + 1e-3
 
 class GuidedAverage(nn.Module):
     """Averages each pixel's fit with those neighbors that are the same tissue as far as anything tells: near, alike in
-    the baseline, where there is hardly any noise, and alike in the fit as far as its noise lets one see. A fit with
-    little noise thus stays as it is, whatever dose it has.
+    the baseline, where there is hardly any noise, and alike in the fit and in when the curve comes, as far as their
+    noise lets one see. A fit with little noise thus stays as it is, whatever dose it has.
 
     That is the non-local means of Buades et al. 2005, with pixels for patches, the known noise of each pixel for the
     width, the inverse of its variance as a further weight, and a guide. Nothing in it is learned.
@@ -45,7 +50,8 @@ class GuidedAverage(nn.Module):
     reach = _REACH + 1
 
     def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """:param maps: (N, 4, Y, X) fit, fit over noise, logarithm of the noise, baseline; see `CURVES_AND_FIT`
+        """:param maps: (N, 5, Y, X) fit, fit over noise, logarithm of the noise, baseline, how early the curve comes
+            over the noise of that; see `CURVES_AND_FIT`
         :returns: (N, Y, X) what the average differs from the fit by, in units of the fit's noise; and (N, 3, Y, X) the
             averages of fit and fit over noise, and the logarithm of how many pixels they are over
         """
@@ -53,15 +59,17 @@ class GuidedAverage(nn.Module):
             return self._average(maps.float())
 
     def _average(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        fit, over_noise, log_noise, baseline = (maps[:, n : n + 1] for n in range(4))
+        fit, over_noise, log_noise, baseline, early = (maps[:, n : n + 1] for n in range(5))
         tissue = ((log_noise > _LOG_NOISE_OF_AIR) & (baseline > 0)).float()
         noise = SMALLEST_FIT_NOISE * torch.exp(log_noise)
         precision = tissue * torch.exp(-2 * log_noise)
-        smoothed = _smooth(fit * tissue) / _smooth(tissue).clamp(min=0.05)
+        compared = _smooth(torch.cat([fit, early], dim=1) * tissue) / _smooth(tissue).clamp(min=0.05)
+        smoothed, early = compared[:, :1], compared[:, 1:]
         of_noise = 2**-0.5 / (_FIT * noise)
-        guide = baseline * (2**-0.5 / _BASELINE)
+        # What is in the same standard deviations everywhere; those of the fit are the pixel's own.
+        guides = torch.cat([baseline / _BASELINE, early / (EARLINESS_GAIN * _EARLY)], dim=1) * 2**-0.5
 
-        around = functional.pad(torch.cat([guide, smoothed, precision, fit, over_noise], dim=1), [_REACH] * 4)
+        around = functional.pad(torch.cat([guides, smoothed, precision, fit, over_noise], dim=1), [_REACH] * 4)
         rows, columns = maps.shape[2:]
         own = torch.cat([fit, over_noise], dim=1)
         total, weights = torch.zeros_like(own), torch.zeros_like(fit)
@@ -69,10 +77,10 @@ class GuidedAverage(nn.Module):
             for right in range(2 * _REACH + 1):
                 shifted = around[:, :, down : down + rows, right : right + columns]
                 apart = ((down - _REACH) ** 2 + (right - _REACH) ** 2) / (2 * _DISTANCE**2)
-                weight = (shifted[:, :1] - guide).square_()
-                weight += (shifted[:, 1:2] - smoothed).mul_(of_noise).square_()
-                weight.add_(apart).clamp_(max=_LARGEST_EXPONENT).neg_().exp_().mul_(shifted[:, 2:3])
-                total.addcmul_(weight, shifted[:, 3:])
+                weight = (shifted[:, :2] - guides).square_().sum(dim=1, keepdim=True)
+                weight += (shifted[:, 2:3] - smoothed).mul_(of_noise).square_()
+                weight.add_(apart).clamp_(max=_LARGEST_EXPONENT).neg_().exp_().mul_(shifted[:, 3:4])
+                total.addcmul_(weight, shifted[:, 4:])
                 weights += weight
         average = torch.where(tissue > 0, total / weights.clamp(min=1e-12), own)
         difference = (average[:, 1:] - over_noise) / FIT_OVER_NOISE_GAIN
@@ -81,7 +89,7 @@ class GuidedAverage(nn.Module):
 
 
 def _smooth(values: torch.Tensor) -> torch.Tensor:
-    """A normal average over 3 x 3 pixels of (N, 1, Y, X), zero beyond the image."""
+    """A normal average over 3 x 3 pixels of (N, C, Y, X), zero beyond the image."""
     beside = math.exp(-1 / (2 * _SMOOTHING**2))
     around = functional.pad(values, [1] * 4)
     rows = around[:, :, 1:-1] + beside * (around[:, :, :-2] + around[:, :, 2:])
