@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from stunet_perfusion.evaluation.drawing import colors_of, sheet
 from stunet_perfusion.evaluation.map_metrics import LEVELS
 from stunet_perfusion.evaluation.methods import Method
 from stunet_perfusion.evaluation.summary import Row, cell, doses_of, nrcbv_agreement, rows_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _BOXED = {
     "paper": {"l2": "L2", "tumor_l2": "t-L2", "l1": "L1", "tumor_l1": "t-L1", "ssim": "SSIM"},
@@ -29,6 +33,11 @@ _GRADES = "low grade blue, high grade red"
 
 #: Axes that hold errors of very different sizes are logarithmic.
 _LOGARITHMIC = ("l2", "tumor_l2")
+
+#: Of ratios one person's can be fifty times all others', where noise leaves hardly any white matter to divide by. Axes
+#: are linear up to these values on either side, in which all but such persons are, and logarithmic beyond.
+_LINEAR_UP_TO = {"nrcbv_error": 1.0, "hot_spot_error": 1.0, "edge_sharpness": 2.0}
+_RATIOS_LINEAR_UP_TO = 10.0
 
 
 def save_boxes(path: Path, rows: Sequence[Row], methods: Sequence[Method], table: str, family: str) -> None:
@@ -58,6 +67,8 @@ def save_boxes(path: Path, rows: Sequence[Row], methods: Sequence[Method], table
             axis.set_title(name, fontsize=10)
             if score in _LOGARITHMIC:
                 axis.set_yscale("log")
+            elif score in _LINEAR_UP_TO:
+                _linear_in_the_middle(axis, "y", _LINEAR_UP_TO[score])
             axis.grid(axis="y", color="0.9")
         patches = [_patch(colors[method.name], method.title) for method in shown]
         figure.legend(handles=patches, loc="outside right upper", fontsize=8)
@@ -89,6 +100,8 @@ def save_bland_altman(path: Path, rows: Sequence[Row], methods: Sequence[Method]
                 ):
                     axis.axhline(level, color="black", linestyle=style, linewidth=0.8)
                 axis.axhline(0, color="0.8", linewidth=0.6)
+                _linear_in_the_middle(axis, "y", _LINEAR_UP_TO["nrcbv_error"])
+                _linear_in_the_middle(axis, "x", _RATIOS_LINEAR_UP_TO)
             line[0].set_ylabel(f"{100 * dose:g} % dose\nmap minus truth")
         for axis, method in zip(axes[0], shown, strict=True):
             axis.set_title(method.title, fontsize=9)
@@ -121,6 +134,18 @@ def save_calibration(path: Path, rows: Sequence[Row], methods: Sequence[Method],
 
 def _values(rows: Sequence[Row], score: str) -> list[float]:
     return [row[score] for row in rows if row.get(score) is not None]
+
+
+def _linear_in_the_middle(axis: Axes, direction: str, limit: float) -> None:
+    """An axis that is linear up to a value on either side of 0, and logarithmic beyond."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    scale, lines = (axis.set_xscale, axis.xaxis) if direction == "x" else (axis.set_yscale, axis.yaxis)
+    scale("symlog", linthresh=limit, linscale=2)
+    beyond = [limit * step for step in (0.5, 1, 10, 100)]
+    lines.set_major_locator(FixedLocator([0, *beyond, *(-value for value in beyond)]))
+    lines.set_minor_locator(NullLocator())
+    lines.set_major_formatter("{x:g}")
 
 
 def _title(family: str, table: str) -> str:
