@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from stunet_perfusion.networks import build_network, maps_of
+from stunet_perfusion.networks.folding import fold_batch_normalization
+from stunet_perfusion.networks.stunet import with_maps
 from stunet_perfusion.strips import (
     StripRule,
     context,
@@ -142,6 +144,25 @@ def test_strips_of_these_networks_do_contradict_each_other(kind, padding):
     network = lively_network(*ARGUMENTS[kind])
     plain = assert_equal_to_the_plain_loop(network, slice_of(48, 16), StripRule(16, padding), 1)
     assert np.median(plain.spread[8:-8]) > 100 * TOLERANCE * plain.mean.std()
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    frames=st.sampled_from([4, 8, 12, 64]), rows=st.integers(3, 9), columns=st.integers(3, 9), maps=st.integers(1, 5)
+)
+def test_maps_are_convolved_once_as_if_they_were_beside_every_frame(frames, rows, columns, maps):
+    """Against the network's own 3-D convolution, for series shorter than its kernel, too."""
+    torch.manual_seed(frames)
+    network = lively_network("stunet", {"widths": (3, 2), "maps": maps})
+    slice_ = torch.randn(frames + maps, rows, columns)
+    stages = take_apart(network, frames)
+    with torch.inference_mode():
+        expected = fold_batch_normalization(network).encoder[0](with_maps(slice_[None], maps))
+        found = stages.encode(0, *stages.signal_and_maps(slice_))
+        beside = stages.encode(0, stages.features_of(slice_))
+    expected = expected[:, :, :, 1:-1].permute(0, 3, 2, 4, 1)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(beside, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_head_that_says_nothing_leaves_the_refinement():

@@ -78,16 +78,19 @@ def _encode(
     stages: StUNetStages, frames: torch.Tensor, phases: Sequence[int], check_cancelled: CheckCancelled
 ) -> tuple[_Level, list[_Level]]:
     """The encoder: features of the coarsest level at every phase, and the skips of the finer ones."""
-    signal = stages.features_of(frames)
+    signal, maps = stages.signal_and_maps(frames)
     # Rows `first` to `stop` - 1 differ from what zero rows give; one more on either side stands for all that follow.
     first, stop = 0, signal.shape[1]
     level_input = _Level([0], Rows(functional.pad(signal, (0, 0, 0, 0, 0, 0, 1, 1)), -1))
+    maps = None if maps is None else Rows(functional.pad(maps, (0, 0, 0, 0, 1, 1)), -1)
     skips = []
     for level in range(stages.levels + 1):
         halo = stages.convolutions * ENCODER_HALO
         first, stop = first - halo, stop + halo
-        skip, reduced = _encode_level(stages, level, level_input, (first - 1, stop + 1), phases, check_cancelled)
+        limits = first - 1, stop + 1
+        skip, reduced = _encode_level(stages, level, level_input, maps, limits, phases, check_cancelled)
         skips.append(skip)
+        maps = None
         if reduced is not None:
             level_input = reduced
             # From the even phase's first row that sees `first` to the odd one's last that sees `stop` - 1.
@@ -99,12 +102,14 @@ def _encode_level(
     stages: StUNetStages,
     level: int,
     level_input: _Level,
+    maps: Rows | None,
     limits: tuple[int, int],
     phases: Sequence[int],
     check_cancelled: CheckCancelled,
 ) -> tuple[_Level, _Level | None]:
     """One level of the encoder, in blocks of rows: its features without time, and the input of the next level.
 
+    :param maps: (1, rows, X, maps) that the finest level is given besides, or None
     :param limits: the first and the stop of the rows to compute; those beyond are as the outermost
     :param phases: of the strips, modulo those of the coarsest level
     """
@@ -120,9 +125,11 @@ def _encode_level(
         end = min(start + at_once, reduced_stop)
         above = min(max(2 * start, limits[0]), limits[1] - 1)
         below = max(min(2 * end + furthest_parity, limits[1]), above + 1)
-        features = Rows(stages.encode(level, level_input.rows.take(above - halo, below + halo)), above)
+        seen = above - halo, below + halo
+        values = stages.encode(level, level_input.rows.take(*seen), maps and maps.take(*seen))
+        features = Rows(values, above)
         first, stop = max(2 * start, limits[0]), min(2 * end, limits[1])
-        without_time = stages.without_time(level, features.take(first, stop), level_input.rows.take(first, stop))
+        without_time = stages.without_time(level, features.take(first, stop), maps and maps.take(first, stop))
         if skip is None:
             skip = _empty_rows(without_time, len(level_input.phases), limits)
         skip.values[:, first - limits[0] : stop - limits[0]] = without_time

@@ -61,6 +61,33 @@ class Weights:
 
 
 @dataclass(frozen=True, eq=False)
+class FirstWithMaps:
+    """The first convolution of a network that is given maps, which are the same beside every frame.
+
+    So is what the convolution makes of them, but for the first and the last frames, where a part of its kernel lies
+    beyond the series. It is computed once for all frames between and once for each of those, not once a frame.
+
+    :param signal: weights that meet the signal, without bias
+    :param maps: weights that meet the maps, summed over that part of the kernel which lies within the series: channels
+        for one kind of frame after another
+    :param lengths: how many frames are of each kind, in order
+    """
+
+    signal: Weights
+    maps: Weights
+    lengths: list[int]
+
+    def convolve(self, signal: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+        """Without ReLU: (N, Y, T, X, 1) and (N, Y, X, maps) -> (N, Y - 2 * halo, T, X, C')."""
+        result = self.signal.convolve_frames(signal)
+        of_maps = self.maps.convolve_plane(maps)
+        kinds = of_maps.unflatten(-1, (len(self.lengths), -1)).movedim(-2, 2).split(1, dim=2)
+        for frames, kind in zip(result.split(self.lengths, dim=2), kinds, strict=True):
+            frames += kind
+        return result
+
+
+@dataclass(frozen=True, eq=False)
 class RowProducts:
     """The products of an encoder convolution with the three rows of its kernel, the bias in the middle one.
 
@@ -93,6 +120,7 @@ class StUNetStages:
     :param joined_maps: those of them that join the finest skip, all or none
     :param refinement: of the maps, added to what the head says
     :param silent: the head says 0 of everything: what comes before it need not be computed
+    :param first_with_maps: the first convolution, for maps that are not put beside every frame; None without maps
     """
 
     encoder: list[list[Weights]]
@@ -108,6 +136,7 @@ class StUNetStages:
     joined_maps: int = 0
     refinement: MapRefinement | None = None
     silent: bool = False
+    first_with_maps: FirstWithMaps | None = None
 
     @property
     def levels(self) -> int:
@@ -138,25 +167,38 @@ class StUNetStages:
         """Whether maps join the skip of a level."""
         return level == 0 and level < self.levels and self.joined_maps > 0
 
-    def without_time(self, level: int, features: torch.Tensor, given: torch.Tensor | None) -> torch.Tensor:
+    def without_time(self, level: int, features: torch.Tensor, maps: torch.Tensor | None) -> torch.Tensor:
         """Take time out of (..., T, X, C), as the skip connection of a level does: (..., X, `skip_width`).
 
-        :param given: (..., T, X, 1 + maps) what the network is given in the same rows, needed where maps join
+        :param maps: (..., X, maps) of the same rows, needed where maps join
         """
         parts = [features.amax(dim=-3)]
         if level < self.levels and self.skip == "mean-and-maximum":
             parts.insert(0, features.mean(dim=-3))
         if self.joins_maps(level):
-            parts.append(given[..., 0, :, 1:])
+            parts.append(maps)
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
     def features_of(self, frames: torch.Tensor) -> torch.Tensor:
         """A slice as the encoder takes it: (T + maps, Y, X) -> (1, Y, T, X, 1 + maps)."""
         return with_maps(frames[None], self.maps).permute(0, 3, 2, 4, 1).contiguous()
 
-    def encode(self, level: int, features: torch.Tensor) -> torch.Tensor:
-        """The convolutions of a level: (N, Y, T, X, C) -> (N, Y - 2 * convolutions * halo, T, X, C')."""
-        for weights in self.encoder[level]:
+    def signal_and_maps(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The same with maps by themselves: (T + maps, Y, X) -> (1, Y, T, X, 1), and (1, Y, X, maps) or None."""
+        signal, maps = frames.split([len(frames) - self.maps, self.maps])
+        signal = signal.movedim(0, 1)[None, ..., None].contiguous()
+        return signal, maps.movedim(0, -1)[None].contiguous() if self.maps else None
+
+    def encode(self, level: int, features: torch.Tensor, maps: torch.Tensor | None = None) -> torch.Tensor:
+        """The convolutions of a level: (N, Y, T, X, C) -> (N, Y - 2 * convolutions * halo, T, X, C').
+
+        :param maps: (N, Y, X, maps) of the same rows, at the finest level of a network that has them
+        """
+        convolutions = self.encoder[level]
+        if maps is not None:
+            features = self.first_with_maps.convolve(features, maps).relu_()
+            convolutions = convolutions[1:]
+        for weights in convolutions:
             features = weights.convolve_frames(features).relu_()
         return features
 
@@ -225,6 +267,21 @@ def stages_of(network: StUNet, frames: int) -> StUNetStages:
         joined_maps=network.joined_maps,
         refinement=network.refinement,
         silent=not (network.head.weight.any() or network.head.bias.any()),
+        first_with_maps=_first_with_maps(encoder[0][0], frames) if network.maps else None,
+    )
+
+
+def _first_with_maps(convolution: Weights, frames: int) -> FirstWithMaps:
+    """:param convolution: rows outermost, without taps that only meet padding"""
+    taps = convolution.weight.shape[3]
+    within = [(max(taps // 2 - frame, 0), min(taps // 2 + frames - frame, taps)) for frame in range(frames)]
+    kinds = sorted(set(within), key=within.index)
+    signal = convolution.weight[:, :1].contiguous(memory_format=torch.channels_last_3d)
+    weight = torch.cat([convolution.weight[:, 1:, :, first:stop].sum(dim=3) for first, stop in kinds])
+    return FirstWithMaps(
+        Weights(signal, torch.zeros_like(convolution.bias)),
+        _in_plane(weight, convolution.bias.repeat(len(kinds))),
+        [within.count(kind) for kind in kinds],
     )
 
 
