@@ -35,8 +35,8 @@ LEAST_NOISE_RATIO = 0.01
 #: The fit over its noise reaches about 25 in vessels at full dose. For the network it is so many times as large.
 FIT_OVER_NOISE_GAIN = 0.2
 
-#: A curve comes early by up to 50 times the noise of that at full dose, in vessels. For the network it is so many times
-#: as large.
+#: At full dose up to a curve in a hundred comes early or late by more than 50 times the noise of that. For the network
+#: it is so many times as large, and is cut there.
 EARLINESS_GAIN = 0.2
 
 #: Standard deviations between these, in the target's unit, can be expected: e^-6 to e^3. Nothing in training holds a

@@ -218,7 +218,7 @@ def test_the_maps_beside_the_curves_are_the_fit_its_noise_and_the_baseline():
     plan = plan_standardization(prepared, 64, 64, CURVES_AND_FIT, CORRECTION_TO_FIT)
     given = standardize_slice(plan, signal)
     assert given.shape == (64 + MAPS[CURVES_AND_FIT], 64, 64)
-    fit, in_units, log_noise, *_ = given[64:]
+    fit, in_units, log_noise, _, _ = given[64:]
     middle = into_box(plan.box, HEAD[1].astype(np.float32)) > 0.999
     np.testing.assert_allclose(fit[middle], 2 + corrected_slice(plan, CORRECTION_TO_FIT, signal)[middle], atol=1e-4)
     np.testing.assert_allclose(in_units[middle], 0.2 * fit[middle] / fit_unit(plan), rtol=1e-3, atol=1e-3)

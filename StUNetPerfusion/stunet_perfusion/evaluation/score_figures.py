@@ -142,8 +142,8 @@ def _linear_in_the_middle(axis: Axes, direction: str, limit: float) -> None:
 
     scale, lines = (axis.set_xscale, axis.xaxis) if direction == "x" else (axis.set_yscale, axis.yaxis)
     scale("symlog", linthresh=limit, linscale=2)
-    beyond = [limit * step for step in (0.5, 1, 10, 100)]
-    lines.set_major_locator(FixedLocator([0, *beyond, *(-value for value in beyond)]))
+    ticks = [limit * step for step in (0.5, 1, 10, 100)]
+    lines.set_major_locator(FixedLocator([0, *ticks, *(-tick for tick in ticks)]))
     lines.set_minor_locator(NullLocator())
     lines.set_major_formatter("{x:g}")
 

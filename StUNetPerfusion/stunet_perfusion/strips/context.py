@@ -88,9 +88,9 @@ def _encode(
         halo = stages.convolutions * ENCODER_HALO
         first, stop = first - halo, stop + halo
         limits = first - 1, stop + 1
-        skip, reduced = _encode_level(stages, level, level_input, maps, limits, phases, check_cancelled)
+        beside = None if level else maps
+        skip, reduced = _encode_level(stages, level, level_input, beside, limits, phases, check_cancelled)
         skips.append(skip)
-        maps = None
         if reduced is not None:
             level_input = reduced
             # From the even phase's first row that sees `first` to the odd one's last that sees `stop` - 1.

@@ -173,29 +173,28 @@ def _encode_level(
             edges = {inwards: features.edges[inwards][chosen] for inwards, (chosen, _) in ends.items()}
             for number in range(stages.convolutions):
                 block, edges = _convolve(stages, level, number, block, rows, ends, edges)
-            maps = _maps_of(stages, level, features.shared.take(first, stop)[index])
+            maps = _maps_of(features.shared.take(first, stop)[index]) if stages.joins_maps(level) else None
             skip.shared.values[index, first:stop] = stages.without_time(level, block.take(first, stop)[0], maps)
             for inwards, (chosen, end) in ends.items():
-                given = _given_at_edge(features, index, end, edge_after) if stages.joins_maps(level) else None
-                maps = _maps_of(stages, level, given)
+                maps = _maps_at_edge(features, index, end, edge_after) if stages.joins_maps(level) else None
                 skip.edges[inwards][chosen] = stages.without_time(level, edges[inwards], maps)
             if reduced is not None:
                 _reduce(stages, level, phase, block, (first, stop), ends, edges, reduced)
     return skip, reduced
 
 
-def _given_at_edge(features: _Shared, index: int, end: End, count: int) -> torch.Tensor:
-    """(strips, count, ...) of a phase's shared rows, those that lie where edge rows do, outermost first.
+def _maps_at_edge(features: _Shared, index: int, end: End, count: int) -> torch.Tensor:
+    """(strips, count, X, maps) of a phase's shared rows, those that lie where edge rows do, outermost first.
 
     Padding changes features, not what the network is given.
     """
     shared = Rows(features.shared.values[index : index + 1], features.shared.first)
-    return torch.stack([end.row(shared, number) for number in range(count)], dim=1)
+    return torch.stack([_maps_of(end.row(shared, number)) for number in range(count)], dim=1)
 
 
-def _maps_of(stages: StUNetStages, level: int, given: torch.Tensor | None) -> torch.Tensor | None:
-    """(..., X, maps) of what the network is given, (..., T, X, 1 + maps), where they join the skip of the level."""
-    return given[..., 0, :, 1:] if stages.joins_maps(level) else None
+def _maps_of(given: torch.Tensor) -> torch.Tensor:
+    """(..., X, maps) of what the network is given, (..., T, X, 1 + maps)."""
+    return given[..., 0, :, 1:]
 
 
 def _empty(strips: _Strips, like: _Shared, rows: int, edge: int, shape: tuple[int, ...]) -> _Shared:
@@ -273,7 +272,8 @@ def _finish(
             given = values
             for weights in stages.encoder[level]:
                 values = weights.convolve_frames(values, padded_rows=ENCODER_HALO).relu_()
-            of_strips.append(stages.without_time(level, values, _maps_of(stages, level, given)))
+            maps = _maps_of(given) if stages.joins_maps(level) else None
+            of_strips.append(stages.without_time(level, values, maps))
             if level < stages.levels:
                 values = stages.reductions[level].reduce_frames(values).relu_()
     values = of_strips.pop()
