@@ -190,7 +190,7 @@ def _parse(path: Path, document: dict[str, Any]) -> CheckpointInfo:
         raise InputError(
             path, f"has a wrong or incomplete description ({error})", "write it with this version"
         ) from None
-    way_out = "update StUNetPerfusion, or use another checkpoint"
+    way_out = "use a checkpoint of this version, or the version of StUNetPerfusion that it was trained with"
     if info.input.quantity not in INPUT_QUANTITIES.values():
         raise InputError(path, f"needs another input ('{info.input.quantity}')", way_out)
     if info.input.box not in BOXES.values():
