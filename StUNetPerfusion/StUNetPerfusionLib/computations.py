@@ -79,6 +79,7 @@ class PreviewPart:
     :param cbv: predicted CBV, fraction, 0 outside the brain
     :param uncertainty: of it: the error that the network expects, or the spread over strips, as the checkpoint has it
     :param closedForm: CBV of the first pass, fraction
+    :param uncertaintyIs: which of the two the uncertainty is, in words
     """
 
     slice: int
@@ -86,6 +87,7 @@ class PreviewPart:
     cbv: np.ndarray
     uncertainty: np.ndarray
     closedForm: np.ndarray
+    uncertaintyIs: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +190,7 @@ class Computations:
             images = [self._worker.takePart(reply[name]) for name in ("cbv", "uncertainty", "closed_form")]
         except FileNotFoundError:
             return None
-        return PreviewPart(reply["slice"], reply["stage"], *images)
+        return PreviewPart(reply["slice"], reply["stage"], *images, reply["uncertainty_is"])
 
     def prediction(
         self, wanted: WantedInput, dose: DoseChoice, checkpoint: Path, aif: AifChoice, **model: Any

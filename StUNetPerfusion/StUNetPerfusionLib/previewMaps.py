@@ -6,7 +6,9 @@ import numpy as np
 import slicer
 
 from stunet_perfusion.series import Grid
+from StUNetPerfusionLib.computations import PreviewPart
 from StUNetPerfusionLib.hiddenNodes import addHiddenNode, removeWithLooks
+from StUNetPerfusionLib.results import UNCERTAINTY_IS
 from StUNetPerfusionLib.sequenceSeries import placeVolume
 from StUNetPerfusionLib.translation import tr as _
 
@@ -34,31 +36,31 @@ class PreviewMaps:
         """The vtkMRMLScalarVolumeNode of one map, or None before the first slice."""
         return self._scene.GetNodeByID(self._nodeIds[role]) if role in self._nodeIds else None
 
-    def paint(self, grid: Grid, slice: int, cbv: np.ndarray, uncertainty: np.ndarray, closedForm: np.ndarray) -> bool:
+    def paint(self, grid: Grid, part: PreviewPart) -> bool:
         """Put one slice into the maps.
 
         :param grid: of the series
-        :param slice: its number
-        :param cbv: (Y, X) predicted CBV, 0 outside the brain
-        :param uncertainty: (Y, X)
-        :param closedForm: (Y, X) CBV of the first pass
-        :returns: whether the volumes are new
+        :param part: the slice
+        :returns: whether the volumes are new, or their uncertainty is another than before
         """
-        brain = cbv != 0
-        reference = np.where(brain, closedForm, 0)
+        brain = part.cbv != 0
+        reference = np.where(brain, part.closedForm, 0)
         images = {
-            PREDICTION: cbv,
-            UNCERTAINTY: uncertainty,
+            PREDICTION: part.cbv,
+            UNCERTAINTY: part.uncertainty,
             REFERENCE: reference,
-            DIFFERENCE: np.where(brain, cbv - reference, 0),
+            DIFFERENCE: np.where(brain, part.cbv - reference, 0),
         }
-        new = self._makeNodes(grid)
+        self._makeNodes(grid)
         for role, image in images.items():
             node = self.node(role)
-            slicer.util.arrayFromVolume(node)[slice] = image
+            slicer.util.arrayFromVolume(node)[part.slice] = image
             slicer.util.arrayFromVolumeModified(node)
-        self._painted.add(slice)
-        return new
+        self._painted.add(part.slice)
+        uncertainty = self.node(UNCERTAINTY)
+        told = uncertainty.GetAttribute(UNCERTAINTY_IS)
+        uncertainty.SetAttribute(UNCERTAINTY_IS, part.uncertaintyIs)
+        return told != part.uncertaintyIs
 
     def blank(self) -> None:
         """Empty all slices: they were made with other settings, and would be taken for the present ones."""
@@ -75,11 +77,11 @@ class PreviewMaps:
         self._nodeIds = {}
         self._painted = set()
 
-    def _makeNodes(self, grid: Grid) -> bool:
+    def _makeNodes(self, grid: Grid) -> None:
         present = [self.node(role) for role in self._nodeIds]
         complete = bool(present) and all(node is not None for node in present)
         if complete and slicer.util.arrayFromVolume(present[0]).shape == grid.shape:
-            return False
+            return
         self.remove()
         names = {
             PREDICTION: _("Preview: CBV"),
@@ -93,4 +95,3 @@ class PreviewMaps:
             placeVolume(node, grid)
             slicer.util.updateVolumeFromArray(node, np.zeros(grid.shape, np.float32))
             self._nodeIds[role] = node.GetID()
-        return True

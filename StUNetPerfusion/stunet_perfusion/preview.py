@@ -189,4 +189,4 @@ def _blood_volume(
     if brain.any() and np.ptp(predicted.mean[brain]) > 0 and np.ptp(closed_form[brain]) > 0:
         return map_at_scale(brain, predicted, cbv_scale(predicted.mean, brain), cbv_scale(closed_form, brain))
     nothing = np.zeros_like(predicted.mean)
-    return CbvMap(nothing, nothing, nothing, CbvScale(0.0, 1.0), CbvScale(0.0, 1.0))
+    return CbvMap(nothing, nothing, nothing, CbvScale(0.0, 1.0), CbvScale(0.0, 1.0), predicted.uncertainty_is)

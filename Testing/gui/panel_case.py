@@ -112,10 +112,12 @@ def opened(series):
     )
 
 
-def part(panel, slice: int, stage: str, value: float):
+def part(panel, slice: int, stage: str, value: float, uncertaintyIs: str = "spread"):
     computations = importlib.import_module("StUNetPerfusionLib.computations")
     brain = panel.opened.brain[slice].astype(np.float32)
-    return computations.PreviewPart(slice, stage, value * brain, 0.1 * value * brain, 0.5 * value * brain)
+    return computations.PreviewPart(
+        slice, stage, value * brain, 0.1 * value * brain, 0.5 * value * brain, uncertaintyIs
+    )
 
 
 def look_at(panel, slice: int) -> None:

@@ -236,7 +236,7 @@ def test_closing_the_scene_lets_go_of_everything(panel, scene, series):
 def part_of_nothing():
     computations = importlib.import_module("StUNetPerfusionLib.computations")
     nothing = np.zeros((2, 2), np.float32)
-    return computations.PreviewPart(0, "exact", nothing, nothing, nothing)
+    return computations.PreviewPart(0, "exact", nothing, nothing, nothing, "spread")
 
 
 def test_another_series_does_not_stand_beside_the_maps_of_the_first(panel, scene, series):
@@ -252,6 +252,19 @@ def test_another_series_does_not_stand_beside_the_maps_of_the_first(panel, scene
     assert first.cancelled
     panel.parameters.thirdMap = importlib.import_module("StUNetPerfusionLib.parameterNode").ThirdMap.UNCERTAINTY
     assert panel.views.shownMaps is None
+
+
+def test_a_previews_uncertainty_says_which_it_is_and_so_does_the_next_networks(panel, scene, series):
+    choose(panel, scene, series)
+    look_at(panel, 1)
+    panel.dose.onReleased()
+    run = panel.logic.last("preview")
+    panel.parameters.thirdMap = importlib.import_module("StUNetPerfusionLib.parameterNode").ThirdMap.UNCERTAINTY
+    for told in ("spread over strips", "expected error"):
+        run.onPart(part(panel, 1, "first", 2.0, told))
+        assert panel.ui.thirdMapComboBox.toolTip == told
+    panel.parameters.thirdMap = importlib.import_module("StUNetPerfusionLib.parameterNode").ThirdMap.DIFFERENCE
+    assert "error" not in panel.ui.thirdMapComboBox.toolTip
 
 
 def test_a_map_that_the_user_removes_is_no_trouble(panel, scene, series):

@@ -153,6 +153,7 @@ def test_a_preview_of_all_slices_at_full_dose_is_the_prediction(worker):
     assert [(part["stage"], part["slice"]) for part in parts] == [
         (stage, z) for stage in ("first", "exact") for z in range(3)
     ]
+    assert {part["uncertainty_is"] for part in parts} == {whole["report"]["uncertainty_is"]}
     for part in parts[3:]:
         for name in ("cbv", "uncertainty", "closed_form"):
             np.testing.assert_array_equal(load(worker, part[name]), load(worker, whole[name])[part["slice"]])

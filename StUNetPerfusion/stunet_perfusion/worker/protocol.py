@@ -156,9 +156,10 @@ class Preview:
     """Predict some slices for somebody who waits: all of them from few strips, then all of them exactly.
 
     Two rounds of `part` replies, one a slice and round:
-    `{"slice": z, "stage": "first"` or `"exact", "cbv": "7/first_cbv_012.npy", "uncertainty": ..., "closed_form": ...}`,
-    each (Y, X) float32 on the grid of the series, in the unit of `predict`: relative CBV as a fraction of the artery's,
-    0 outside the brain (`closed_form` is not cut). What makes the preview fast makes it slightly different
+    `{"slice": z, "stage": "first"` or `"exact", "cbv": "7/first_cbv_012.npy", "uncertainty": ..., "closed_form": ...,
+    "uncertainty_is": "..."}`. The files are (Y, X) float32 on the grid of the series, in the unit of `predict`:
+    relative CBV as a fraction of the artery's, 0 outside the brain (`closed_form` is not cut). `uncertainty_is` says
+    in words which of the two kinds the checkpoint has. What makes the preview fast makes it slightly different
     from the slice that `predict` gives: the voxels of an automatic arterial input are those of the full dose, the scale
     is that of the slices asked for, and z-scores use the signal's statistics at full dose. At full dose with all slices
     asked for, `exact` equals `predict` to the last bit.

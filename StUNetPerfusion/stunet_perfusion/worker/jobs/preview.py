@@ -65,7 +65,8 @@ def run(request: Preview, job: Job, session: Session) -> dict[str, Any]:
                 "closed_form": each.closed_form[place],
             }
             files = job.save(**{f"{each.stage}_{name}_{z:03d}": values for name, values in maps.items()})
-            job.reply("part", slice=z, stage=each.stage, **dict(zip(maps, files.values(), strict=True)))
+            told = dict(zip(maps, files.values(), strict=True))
+            job.reply("part", slice=z, stage=each.stage, uncertainty_is=each.map.uncertainty_is, **told)
         seconds[each.stage] = round(time.monotonic() - started, 3)
         job.check_cancelled()
     return {"device": device, "seconds": seconds["exact"], "seconds_to_first": seconds["first"]}
