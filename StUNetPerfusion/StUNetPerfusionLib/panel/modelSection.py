@@ -228,7 +228,7 @@ def _description(document: dict) -> str:
         lines.append(asLabel(_("Trained on {facts}").format(facts="; ".join(told))))
     if isinstance(scores.get("by_dose"), dict):
         reached = [
-            f"{100 * float(dose):g} %: {values['correlation']:.2f}"
+            f"{100 * float(dose):g} %: {values['correlation']:.3f}"
             for dose, values in scores["by_dose"].items()
             if isinstance(values, dict) and isinstance(values.get("correlation"), float)
         ]

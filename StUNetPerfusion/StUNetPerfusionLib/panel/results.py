@@ -85,7 +85,7 @@ def mapsOfResult(result: AppliedResult) -> ShownMaps:
         referenceLabel=kind
         if referenceDose is None
         else _("{kind} {percent:.0f} %").format(kind=kind, percent=100 * float(referenceDose)),
-        quantity=_("CBV, fraction"),
+        quantity=_("CBV, artery = 1"),
         description=_describe(facts),
         table=result.table,
     )
