@@ -18,6 +18,9 @@ from StUNetPerfusionLib.translation import tr as _
 _RECENT_FILES = "StUNetPerfusion/RecentCheckpoints"
 _MOST_RECENT = 5
 
+#: Keeps a number and its unit on one line.
+_NO_BREAK = "\u00a0"
+
 _NETWORKS = {"stunet": "stU-Net", "hess": "Hess", "ulas": "Ulas"}
 
 
@@ -228,7 +231,7 @@ def _description(document: dict) -> str:
         lines.append(asLabel(_("Trained on {facts}").format(facts="; ".join(told))))
     if isinstance(scores.get("by_dose"), dict):
         reached = [
-            f"{100 * float(dose):g} %: {values['correlation']:.3f}"
+            f"{100 * float(dose):g}{_NO_BREAK}%:{_NO_BREAK}{values['correlation']:.3f}"
             for dose, values in scores["by_dose"].items()
             if isinstance(values, dict) and isinstance(values.get("correlation"), float)
         ]
