@@ -38,6 +38,7 @@ from stunet_perfusion.series import Grid
 from stunet_perfusion.slice_input import slice_for_network
 from stunet_perfusion.standardize import CLOSED_FORM_UNIT, CbvScale, Standardization, cbv_scale
 from stunet_perfusion.strips import StripAverage, predict_slice_progressively, take_apart
+from stunet_perfusion.strips.stages import StUNetStages
 
 #: In fewer voxels of brain a prediction and the closed form of a slice may well not agree on where more blood is.
 FEWEST_VOXELS_FOR_A_SCALE = 300
@@ -123,6 +124,7 @@ def preview_slices(
     plan: Standardization,
     aif_curve: np.ndarray,
     *,
+    stages: StUNetStages | None = None,
     batch: int = 8,
     device: str = "cpu",
     check_cancelled: CheckCancelled = never_cancelled,
@@ -134,13 +136,14 @@ def preview_slices(
     :param info: of the checkpoint
     :param plan: of the whole series, at the dose of the slices; see `plan_at_dose`
     :param aif_curve: (T,) at the dose of the slices
+    :param stages: of the network, where `take_apart` has made them before
     :param batch: strips at a time
     :returns: two rounds; the second is computed only when it is asked for
     :raises InputError: as `predict_slice` and `to_blood_volume`, or a device without enough memory
     """
     closed_form = first_pass_cbv(lowered.series, lowered.bolus, aif_curve)
     said = _known_scale(info, plan, aif_curve, lowered.series.echo_time)
-    stages = take_apart(network, info.input.frames)
+    stages = stages or take_apart(network, info.input.frames)
     averages, of_slices = {}, {}
     for place in np.flatnonzero(lowered.brain.any(axis=(1, 2))):
         signal = lowered.series.signal[:, place]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,12 +11,24 @@ from stunet_perfusion.errors import InputError
 from stunet_perfusion.resources import shipped_checkpoint
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from stunet_perfusion.checkpoint import Checkpoint
+    from stunet_perfusion.networks import CbvNetwork
+    from stunet_perfusion.strips.stages import StUNetStages
     from stunet_perfusion.worker.open_series import OpenSeries
 
 _Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, eq=False)
+class ReadyNetwork:
+    """A network that has nothing left to do before it predicts.
+
+    :param network: in evaluation mode, folded, on its device
+    :param stages: what the fast averages over strips are made of, see `take_apart`
+    """
+
+    network: CbvNetwork
+    stages: StUNetStages | None
 
 
 class Session:
@@ -28,7 +41,7 @@ class Session:
         self.folder = folder
         self._series: dict[str, OpenSeries] = {}
         self._findings: dict[str, dict[Any, Any]] = {}
-        self._checkpoints: dict[Path, tuple[tuple[int, int], Checkpoint, dict[str, nn.Module]]] = {}
+        self._checkpoints: dict[Path, tuple[tuple[int, int], Checkpoint, dict[str, ReadyNetwork]]] = {}
 
     def keep(self, handle: str, series: OpenSeries) -> None:
         """Keep a series open, in the place of what had its handle."""
@@ -69,19 +82,21 @@ class Session:
         """
         return self._loaded(path)[1]
 
-    def network_on(self, path: str | None, device: str) -> nn.Module:
-        """Its network in evaluation mode, folded, on a device."""
+    def network_on(self, path: str | None, device: str) -> ReadyNetwork:
+        """Its network on a device, made ready once."""
         from stunet_perfusion.devices import naming_exhausted_memory
         from stunet_perfusion.networks.folding import fold_batch_normalization
         from stunet_perfusion.networks.layout import use_channels_last
+        from stunet_perfusion.strips import take_apart
 
         _, checkpoint, networks = self._loaded(path)
         if device not in networks:
             with naming_exhausted_memory(device):
-                networks[device] = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
+                network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
+                networks[device] = ReadyNetwork(network, take_apart(network, checkpoint.info.input.frames))
         return networks[device]
 
-    def _loaded(self, path: str | None) -> tuple[tuple[int, int], Checkpoint, dict[str, nn.Module]]:
+    def _loaded(self, path: str | None) -> tuple[tuple[int, int], Checkpoint, dict[str, ReadyNetwork]]:
         from stunet_perfusion.checkpoint import load
 
         place = shipped_checkpoint() if path is None else self.folder / path

@@ -27,7 +27,7 @@ def run(request: Preview, job: Job, session: Session) -> dict[str, Any]:
         raise InputError("slices", f"{request.slices} are not all integers", "give numbers of slices")
     device = use_device(request.device, request.threads)
     job.progress(0.0, "Preparing the preview")
-    network = session.network_on(request.checkpoint, device)
+    ready = session.network_on(request.checkpoint, device)
     info = session.checkpoint(request.checkpoint).info
     prepared = opened.mapped()
     plan = session.remember(
@@ -48,10 +48,11 @@ def run(request: Preview, job: Job, session: Session) -> dict[str, Any]:
     curve = aif_at_dose(prepared, aif, request.dose, request.method, request.seed).curve
     rounds = preview_slices(
         lowered,
-        network,
+        ready.network,
         info,
         plan,
         curve,
+        stages=ready.stages,
         batch=request.batch,
         device=device,
         check_cancelled=job.check_cancelled,
