@@ -62,8 +62,8 @@ def measure_dragging(prepared: PreparedSeries, repeats: int) -> dict[str, Any]:
             warm = DosePreview(prepared)
             look(what, warm, 0.5, method)
             times[f"{method}, {what}"] = {
-                "first": _milliseconds(repeats, lambda n: look(what, DosePreview(prepared), 0.1 * n, method)),  # noqa: B023
-                "next": _milliseconds(repeats, lambda n: look(what, warm, 0.1 * n, method)),  # noqa: B023
+                "first": _milliseconds(repeats, lambda n: look(what, DosePreview(prepared), n / (repeats + 1), method)),  # noqa: B023
+                "next": _milliseconds(repeats, lambda n: look(what, warm, n / (repeats + 1), method)),  # noqa: B023
             }
     return times
 
