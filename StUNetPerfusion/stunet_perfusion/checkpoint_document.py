@@ -9,6 +9,7 @@ Nothing else is ever read. A pickle can run code when it is opened, so it is ref
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,9 @@ FORMAT_VERSION = 1
 
 #: The header's key under which the JSON document stands.
 DOCUMENT = "stunet_perfusion"
+
+#: Letters of a quantity's words that a message has room for.
+_SHORT = 90
 
 _Part = TypeVar("_Part")
 
@@ -192,12 +196,17 @@ def _parse(path: Path, document: dict[str, Any]) -> CheckpointInfo:
         ) from None
     way_out = "use a checkpoint of this version, or the version of StUNetPerfusion that it was trained with"
     if info.input.quantity not in INPUT_QUANTITIES.values():
-        raise InputError(path, f"needs another input ('{info.input.quantity}')", way_out)
+        raise InputError(path, f"needs another input ('{_in_short(info.input.quantity)}')", way_out)
     if info.input.box not in BOXES.values():
-        raise InputError(path, f"needs another box around the brain ('{info.input.box}')", way_out)
+        raise InputError(path, f"needs another box around the brain ('{_in_short(info.input.box)}')", way_out)
     if info.target not in TARGETS.values():
-        raise InputError(path, f"predicts something else ('{info.target}')", way_out)
+        raise InputError(path, f"predicts something else ('{_in_short(info.target)}')", way_out)
     return info
+
+
+def _in_short(quantity: str) -> str:
+    """So that a message stays a sentence: what quantities are is told at length in the file itself."""
+    return textwrap.shorten(quantity, _SHORT, placeholder=" …")
 
 
 def _filled_in(kind: type[_Part], values: Any) -> _Part:

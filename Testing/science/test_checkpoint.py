@@ -110,6 +110,10 @@ def test_missing_truncated_and_foreign_files_are_named(tmp_path, file):
         ({"strip": {"rows": 32, "padding": "mirror"}}, "'mirror' is not known"),
         ({"strip": {"rows": 30, "padding": "zero"}}, "30 rows does not fit"),
         ({"input": {"frames": 64, "size": 256, "quantity": "ct"}}, r"needs another input \('ct'\)"),
+        (
+            {"input": {"frames": 64, "size": 256, "quantity": "curves, and " + "many maps, " * 30}},
+            r"needs another input \('curves, and (many maps, ){2,6}many maps, …'\); use a checkpoint of this version",
+        ),
         ({"input": {"frames": 64, "color": 1}}, "incomplete description"),
         ({"surprise": 1}, "incomplete description"),
         ({"network": []}, r"description \(network \[\] is no str\)"),
