@@ -22,7 +22,7 @@ from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.reference.speed import ECHO_TIME, FRAME_INTERVAL, brain_like_curves
 from stunet_perfusion.series import DscSeries, Grid
 from stunet_perfusion.slice_input import slice_for_network
-from stunet_perfusion.strips import predict_slice, predict_slice_progressively
+from stunet_perfusion.strips import predict_slice, predict_slice_progressively, take_apart
 
 #: A low dose that has to be simulated, so that all of the work is measured.
 DOSE = 0.5
@@ -159,6 +159,7 @@ def _measure_preview(series: DscSeries, checkpoint: Checkpoint, device: str) -> 
     prepared, info = prepare(series), checkpoint.info
     plan = plan_for(prepared, info)
     network = use_channels_last(fold_batch_normalization(checkpoint.network)).to(device)
+    stages = take_apart(network, info.input.frames)
     signal = prepared.series.signal[:, len(prepared.brain) // 2]
     times: list[tuple[float, float]] = []
     # The first round warms up what a worker has warm.
@@ -166,7 +167,7 @@ def _measure_preview(series: DscSeries, checkpoint: Checkpoint, device: str) -> 
         start = perf_counter()
         lowered = simulate_slice(signal, prepared.bolus.arrival, DOSE, "equation1", np.random.default_rng(0))
         frames = slice_for_network(plan, info.target, lowered, noise=info.noise_error > 0).given
-        averages = predict_slice_progressively(network, frames, info.strip, device=device)
+        averages = predict_slice_progressively(network, frames, info.strip, stages=stages, device=device)
         next(averages)
         first = perf_counter()
         next(averages)
