@@ -115,11 +115,11 @@ class Previewing:
         panel = self._panel
         if panel.opened is None or settings != self._settings:
             return
-        new = self._maps.paint(panel.opened.series.grid, part)
+        changed = self._maps.paint(panel.opened.series.grid, part)
         shown = panel.views.shownMaps
         percent = f"{100 * settings['dose']:.0f} %"
         label = _("CBV {percent}").format(percent=percent)
-        if new or shown is None or shown.prediction is not self._maps.node(PREDICTION) or shown.label != label:
+        if changed or shown is None or shown.prediction is not self._maps.node(PREDICTION) or shown.label != label:
             panel.views.showMaps(
                 ShownMaps(
                     prediction=self._maps.node(PREDICTION),
