@@ -13,7 +13,7 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from StUNetPerfusionLib.logic import PerfusionLogic
-from StUNetPerfusionLib.openSeries import PerfusionFileReader
+from StUNetPerfusionLib.scene.openSeries import PerfusionFileReader
 
 
 class StUNetPerfusion(ScriptedLoadableModule):
@@ -41,8 +41,8 @@ class StUNetPerfusion(ScriptedLoadableModule):
 
     def onStartupCompleted(self):
         """All modules are there: offer the sample in the module Sample Data, and know the layout of saved scenes."""
-        from StUNetPerfusionLib.layout import registerLayout
-        from StUNetPerfusionLib.sampleData import registerSample
+        from StUNetPerfusionLib.scene.layout import registerLayout
+        from StUNetPerfusionLib.scene.sampleData import registerSample
 
         registerSample(StUNetPerfusionLogic)
         layoutManager = slicer.app.layoutManager()

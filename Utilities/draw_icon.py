@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from stunet_perfusion.colormap import perfusion_colors
+from stunet_perfusion.support.colormap import perfusion_colors
 
 ROOT = Path(__file__).resolve().parent.parent
 ICONS = (ROOT / "StUNetPerfusion.png", ROOT / "StUNetPerfusion" / "Resources" / "Icons" / "StUNetPerfusion.png")

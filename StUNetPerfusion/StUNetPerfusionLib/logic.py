@@ -8,27 +8,37 @@ from typing import Any
 
 import slicer
 
-from stunet_perfusion.errors import InputError, StUNetPerfusionError
-from stunet_perfusion.resources import shipped_checkpoint
-from StUNetPerfusionLib import resultImages
-from StUNetPerfusionLib.applying import ReferenceChoice, applySteps
-from StUNetPerfusionLib.colors import windowAndLevel
-from StUNetPerfusionLib.comparison import Comparison, Regions, comparisonOf, regionsOf
-from StUNetPerfusionLib.computations import Computations, DoseChoice, aifChoice, lowDoseName
-from StUNetPerfusionLib.dicomExport import exportSteps
-from StUNetPerfusionLib.inputSeries import InputOptions, OpenedInput
-from StUNetPerfusionLib.nodeFrames import gridOfVolume
-from StUNetPerfusionLib.nodeHandle import NodeHandle
-from StUNetPerfusionLib.openInputs import OpenInputs, wantedInput
-from StUNetPerfusionLib.results import ResultNodes, addToResult, fileDigest
-from StUNetPerfusionLib.runs import Run, Steps
-from StUNetPerfusionLib.runTimes import RunTimes
-from StUNetPerfusionLib.sampleData import addSampleSteps
-from StUNetPerfusionLib.sequenceSeries import sequenceFromSeries, seriesFromSequence
-from StUNetPerfusionLib.statistics import updateTable
+from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
+from stunet_perfusion.support.resources import shipped_checkpoint
+from StUNetPerfusionLib.process.applySteps import ReferenceChoice, applySteps
+from StUNetPerfusionLib.process.computations import (
+    Computations,
+    DoseChoice,
+    aifChoice,
+    lowDoseName,
+)
+from StUNetPerfusionLib.process.dicomExport import exportSteps
+from StUNetPerfusionLib.process.openInputs import OpenInputs, wantedInput
+from StUNetPerfusionLib.process.runs import Run, Steps
+from StUNetPerfusionLib.process.runTimes import RunTimes
+from StUNetPerfusionLib.process.workerProcess import WorkerProcess
+from StUNetPerfusionLib.process.workerRuns import WorkerRuns
+from StUNetPerfusionLib.scene import resultImages
+from StUNetPerfusionLib.scene.colors import windowAndLevel
+from StUNetPerfusionLib.scene.comparison import (
+    Comparison,
+    Regions,
+    comparisonOf,
+    regionsOf,
+)
+from StUNetPerfusionLib.scene.inputSeries import InputOptions, OpenedInput
+from StUNetPerfusionLib.scene.nodeFrames import gridOfVolume
+from StUNetPerfusionLib.scene.nodeHandle import NodeHandle
+from StUNetPerfusionLib.scene.results import ResultNodes, addToResult, fileDigest
+from StUNetPerfusionLib.scene.sampleData import addSampleSteps
+from StUNetPerfusionLib.scene.sequenceSeries import sequenceFromSeries, seriesFromSequence
+from StUNetPerfusionLib.scene.statistics import updateTable
 from StUNetPerfusionLib.translation import tr as _
-from StUNetPerfusionLib.workerProcess import WorkerProcess
-from StUNetPerfusionLib.workerRuns import WorkerRuns
 
 
 class PerfusionLogic(WorkerRuns):
@@ -66,8 +76,8 @@ class PerfusionLogic(WorkerRuns):
         :raises InputError: a series or a dose that cannot be used, in one sentence for the user
         """
         # Not at file scope: it loads a good part of scipy, and Slicer imports this when it starts.
-        from stunet_perfusion.dose import check_dose, simulate_dose
-        from stunet_perfusion.preparation import prepare
+        from stunet_perfusion.dose.simulate import check_dose, simulate_dose
+        from stunet_perfusion.preprocessing.preparation import prepare
 
         check_dose(dose, method)
         series = seriesFromSequence(inputSequence, echoTime, frameInterval)

@@ -51,7 +51,7 @@ class ReferenceDose(Enum):
 
 
 class Baseline(Enum):
-    """Signal before the bolus; the values are those of `stunet_perfusion.reference.baseline_frames`."""
+    """Signal before the bolus; the values are those of `stunet_perfusion.kinetics.reference.baseline_frames`."""
 
     MEAN = "auto"
     FIRST_FRAME = "first"

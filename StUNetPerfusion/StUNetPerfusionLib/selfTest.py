@@ -11,9 +11,9 @@ import numpy as np
 import slicer
 
 from stunet_perfusion.series import DscSeries, Grid
-from StUNetPerfusionLib import layout
-from StUNetPerfusionLib.results import hierarchyOf, provenance
-from StUNetPerfusionLib.sequenceSeries import sequenceFromSeries, seriesFromSequence
+from StUNetPerfusionLib.scene import layout
+from StUNetPerfusionLib.scene.results import hierarchyOf, provenance
+from StUNetPerfusionLib.scene.sequenceSeries import sequenceFromSeries, seriesFromSequence
 
 #: Seconds after which something that is waited for will not come, on a busy computer either.
 _LONGEST = 900

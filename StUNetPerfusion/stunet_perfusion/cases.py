@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.staged import staged_file
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.staged import staged_file
 
 #: The parts of a split, in the order in which people name them.
 PARTS = ("train", "validation", "test")

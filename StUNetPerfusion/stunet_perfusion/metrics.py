@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.metrics import normalized_root_mse, structural_similarity
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.standardize import CLIP, cbv_scale
+from stunet_perfusion.kinetics.cbv_scale import CLIP, cbv_scale
+from stunet_perfusion.support.errors import InputError
 
 #: Standardized maps are clipped to plus and minus 5, so this is the range that SSIM's constants are taken of.
 STANDARDIZED_RANGE = 2 * CLIP

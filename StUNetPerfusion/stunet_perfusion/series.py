@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 #: Fewer frames cannot hold a baseline, a first pass and a tail.
 FEWEST_FRAMES = 16

@@ -33,11 +33,11 @@ from stunet_perfusion.cases import Case, read_cases, write_cases
 from stunet_perfusion.cohort.batch import compute
 from stunet_perfusion.cohort.cluster import local_workers
 from stunet_perfusion.cohort.jobs import make_job
+from stunet_perfusion.inference.predict import PredictionSettings
 from stunet_perfusion.phantom import Protocol, make_phantom, mni_anatomy
-from stunet_perfusion.predict import PredictionSettings
-from stunet_perfusion.provenance import sha256_of_path
 from stunet_perfusion.reading import read_map
-from stunet_perfusion.resources import shipped_checkpoint
+from stunet_perfusion.runs.provenance import sha256_of_path
+from stunet_perfusion.support.resources import shipped_checkpoint
 from stunet_perfusion.writing import write_map, write_series
 
 _MAPS = ("cbv", "cbv_standardized", "cbv_uncertainty")

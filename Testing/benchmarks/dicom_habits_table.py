@@ -17,9 +17,9 @@ import numpy as np
 import pydicom
 
 from science.dicom_habits import HABITS, whole_numbers
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading import read_series
 from stunet_perfusion.series import DscSeries, Grid
+from stunet_perfusion.support.errors import InputError
 
 
 def farthest(grid: Grid, other: Grid) -> float:

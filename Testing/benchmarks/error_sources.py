@@ -14,11 +14,13 @@ from typing import get_args
 
 import numpy as np
 
+from stunet_perfusion.curve_fit.first_pass import FirstPass
+from stunet_perfusion.curve_fit.first_pass_measurement import find_first_pass
+from stunet_perfusion.curve_fit.slice_curves import SliceCurves
 from stunet_perfusion.evaluation.phantom_subjects import EVALUATION_STREAM, Family, graded_phantom
-from stunet_perfusion.first_pass import FirstPass, SliceCurves, find_first_pass
+from stunet_perfusion.kinetics.cbv_scale import CLIP
 from stunet_perfusion.phantom import Phantom
-from stunet_perfusion.preparation import prepare
-from stunet_perfusion.standardize import CLIP
+from stunet_perfusion.preprocessing.preparation import prepare
 
 
 def errors_of(phantom: Phantom, dose: float) -> dict[str, float]:

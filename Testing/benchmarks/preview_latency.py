@@ -23,10 +23,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from science.worker_client import FINAL, WorkerClient
-from stunet_perfusion.case_speed import brain_like_series
-from stunet_perfusion.dose import METHODS
-from stunet_perfusion.dose_preview import DosePreview
-from stunet_perfusion.preparation import PreparedSeries, prepare
+from stunet_perfusion.benchmarks.case import brain_like_series
+from stunet_perfusion.dose.preview import DosePreview
+from stunet_perfusion.dose.simulate import METHODS
+from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.series import DscSeries
 
 #: A frame of the bolus.

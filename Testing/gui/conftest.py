@@ -38,7 +38,7 @@ def scene(monkeypatch):
     monkeypatch.setitem(sys.modules, "qt", qt)
     monkeypatch.setitem(sys.modules, "slicer.parameterNodeWrapper", application.parameter_node_wrapper())
     monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
-    layoutModule = importlib.import_module("StUNetPerfusionLib.layout")
+    layoutModule = importlib.import_module("StUNetPerfusionLib.scene.layout")
     layoutManager = application.LayoutManager(
         scene, scene.GetFirstNodeByClass("vtkMRMLLayoutNode"), layoutModule.SLICE_VIEWS
     )

@@ -6,7 +6,7 @@ import importlib
 
 import numpy as np
 
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.preprocessing.preparation import prepare
 
 READY = {
     "missing": [],
@@ -89,13 +89,13 @@ class Logic:
 
 def choose(panel, scene, series) -> None:
     """Choose a series, and let the worker have looked at it."""
-    sequenceSeries = importlib.import_module("StUNetPerfusionLib.sequenceSeries")
+    sequenceSeries = importlib.import_module("StUNetPerfusionLib.scene.sequenceSeries")
     panel.parameters.inputNode = sequenceSeries.sequenceFromSeries(series, scene, "DSC")
     panel.logic.last("open").end(opened(series))
 
 
 def opened(series):
-    inputSeries = importlib.import_module("StUNetPerfusionLib.inputSeries")
+    inputSeries = importlib.import_module("StUNetPerfusionLib.scene.inputSeries")
     prepared = prepare(series)
     dropped = prepared.dropped_frames
     facts = inputSeries.InputFacts("DSC", series.times, series.grid, series.echo_time, ())
@@ -113,7 +113,7 @@ def opened(series):
 
 
 def part(panel, slice: int, stage: str, value: float, uncertaintyIs: str = "spread"):
-    computations = importlib.import_module("StUNetPerfusionLib.computations")
+    computations = importlib.import_module("StUNetPerfusionLib.process.computations")
     brain = panel.opened.brain[slice].astype(np.float32)
     return computations.PreviewPart(
         slice, stage, value * brain, 0.1 * value * brain, 0.5 * value * brain, uncertaintyIs
@@ -124,7 +124,7 @@ def look_at(panel, slice: int) -> None:
     """Scroll the series view to a slice."""
     import slicer
 
-    layout = importlib.import_module("StUNetPerfusionLib.layout")
+    layout = importlib.import_module("StUNetPerfusionLib.scene.layout")
     sliceNode = slicer.app.layoutManager().sliceWidget(layout.SERIES_VIEW).mrmlSliceNode()
     sliceNode.RotateToVolumePlane(panel.views.lowDose.node)
     center = panel.opened.series.grid.ijk_to_ras @ [0, 0, slice, 1]
@@ -138,8 +138,8 @@ def applied(scene, inputNode, dose: float, **facts):
     """
     import slicer
 
-    applying = importlib.import_module("StUNetPerfusionLib.applying")
-    results = importlib.import_module("StUNetPerfusionLib.results")
+    applying = importlib.import_module("StUNetPerfusionLib.process.applySteps")
+    results = importlib.import_module("StUNetPerfusionLib.scene.results")
     nodes = [scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"map {n}") for n in range(2)]
     for node in nodes:
         slicer.util.updateVolumeFromArray(node, np.ones((2, 3, 4), np.float32))
@@ -150,4 +150,4 @@ def applied(scene, inputNode, dose: float, **facts):
     nodes[0].SetNodeReferenceID(applying.TABLE, table.GetID())
     for name, value in facts.items():
         nodes[0].SetAttribute(f"StUNetPerfusion.{name}", value)
-    return applying.AppliedResult(importlib.import_module("StUNetPerfusionLib.nodeHandle").NodeHandle(nodes[0]))
+    return applying.AppliedResult(importlib.import_module("StUNetPerfusionLib.scene.nodeHandle").NodeHandle(nodes[0]))

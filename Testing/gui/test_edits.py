@@ -11,7 +11,7 @@ import pytest
 from gui import standins, widgets
 from gui.panel_case import READY, Logic, choose, look_at, opened, part
 from gui.test_panel import applied
-from stunet_perfusion.dose import simulate_dose
+from stunet_perfusion.dose.simulate import simulate_dose
 
 slicer = pytest.importorskip("slicer", reason="needs the package slicer-core, which this computer does not have")
 
@@ -115,7 +115,7 @@ def test_only_an_edited_brain_opens_the_series_again_and_not_while_it_is_drawn(p
 
 
 def shipped():
-    from stunet_perfusion.resources import shipped_checkpoint
+    from stunet_perfusion.support.resources import shipped_checkpoint
 
     return shipped_checkpoint()
 

@@ -34,7 +34,7 @@ def test_it_is_five_short_classes_and_nothing_else(module):
     assert [node.name for node in statements] == [MODULE + ending for ending in endings]
     assert len(text.splitlines()) < 250
     from StUNetPerfusionLib.logic import PerfusionLogic
-    from StUNetPerfusionLib.openSeries import PerfusionFileReader
+    from StUNetPerfusionLib.scene.openSeries import PerfusionFileReader
 
     bases = {
         "": [standins.ScriptedLoadableModule],
@@ -97,10 +97,10 @@ def test_what_slicer_imports_does_not_load_torch_or_anything_to_be_installed():
 import sys
 for name in {missing!r}:
     sys.modules[name] = None
-import stunet_perfusion.preparation, stunet_perfusion.dose, stunet_perfusion.colormap
+import stunet_perfusion.preprocessing.preparation, stunet_perfusion.dose, stunet_perfusion.support.colormap
 import stunet_perfusion.reading.nifti, stunet_perfusion.reading.nrrd
 import slicer
-import StUNetPerfusionLib.logic, StUNetPerfusionLib.openSeries
+import StUNetPerfusionLib.logic, StUNetPerfusionLib.scene.openSeries
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=standins.MODULE_FILE.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ import pytest
 
 from gui.panel_case import READY, applied, choose, look_at, opened, part
 from science.synthetic import make_series
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 slicer = pytest.importorskip("slicer", reason="needs the package slicer-core, which this computer does not have")
 
@@ -41,7 +41,7 @@ def test_a_chosen_series_is_understood_and_previewed(panel, scene, series):
     assert panel.ui.frameSlider.value == panel.opened.peak + 1, "people count from 1"
     assert panel.ui.applyButton.enabled
     assert "1 min 10 s" in panel.ui.applyButton.text
-    assert slicer.app.layoutManager().layout == importlib.import_module("StUNetPerfusionLib.layout").LAYOUT_ID
+    assert slicer.app.layoutManager().layout == importlib.import_module("StUNetPerfusionLib.scene.layout").LAYOUT_ID
 
 
 def test_overrides_reach_the_logic_in_seconds(panel, scene, series):
@@ -54,7 +54,7 @@ def test_overrides_reach_the_logic_in_seconds(panel, scene, series):
 
 
 def test_a_series_that_cannot_be_used_is_refused_in_one_sentence(panel, scene, series):
-    sequenceSeries = importlib.import_module("StUNetPerfusionLib.sequenceSeries")
+    sequenceSeries = importlib.import_module("StUNetPerfusionLib.scene.sequenceSeries")
     panel.parameters.inputNode = sequenceSeries.sequenceFromSeries(series, scene, "DSC")
     panel.logic.last("open").end(sentence="DSC: no bolus passes; choose the dynamic series")
     assert "no bolus passes" in panel.ui.understoodLabel.text
@@ -90,7 +90,7 @@ def test_the_series_follows_the_slider_and_the_preview_waits_for_its_release(pan
 
 
 def test_preview_parts_are_shown_and_old_ones_are_not_taken_for_new(panel, scene, series):
-    previewMaps = importlib.import_module("StUNetPerfusionLib.previewMaps")
+    previewMaps = importlib.import_module("StUNetPerfusionLib.scene.previewMaps")
     choose(panel, scene, series)
     look_at(panel, 1)
     panel.dose.onReleased()
@@ -234,13 +234,13 @@ def test_closing_the_scene_lets_go_of_everything(panel, scene, series):
 
 
 def part_of_nothing():
-    computations = importlib.import_module("StUNetPerfusionLib.computations")
+    computations = importlib.import_module("StUNetPerfusionLib.process.computations")
     nothing = np.zeros((2, 2), np.float32)
     return computations.PreviewPart(0, "exact", nothing, nothing, nothing, "spread")
 
 
 def test_another_series_does_not_stand_beside_the_maps_of_the_first(panel, scene, series):
-    layout = importlib.import_module("StUNetPerfusionLib.layout")
+    layout = importlib.import_module("StUNetPerfusionLib.scene.layout")
     choose(panel, scene, series)
     look_at(panel, 1)
     panel.dose.onReleased()
@@ -278,7 +278,7 @@ def test_a_map_that_the_user_removes_is_no_trouble(panel, scene, series):
     panel.ui.windowRangeWidget.setValues(0.0, 0.7)
     assert maps.prediction.GetDisplayNode().GetWindow() == 0.7
     scene.RemoveNode(maps.prediction)
-    layout = importlib.import_module("StUNetPerfusionLib.layout")
+    layout = importlib.import_module("StUNetPerfusionLib.scene.layout")
     composite = slicer.app.layoutManager().sliceWidget(layout.PREDICTION_VIEW).mrmlSliceCompositeNode()
     assert composite.GetBackgroundVolumeID() is None
     assert not composite.GetLinkedControl(), "an empty view would take any volume and hand it on"
@@ -290,7 +290,7 @@ def test_a_map_that_the_user_removes_is_no_trouble(panel, scene, series):
 
 
 def test_the_table_is_copied_as_spreadsheets_take_it(panel, scene, monkeypatch):
-    statistics = importlib.import_module("StUNetPerfusionLib.statistics")
+    statistics = importlib.import_module("StUNetPerfusionLib.scene.statistics")
     copied = []
     clipboard = SimpleNamespace(setText=copied.append)
     monkeypatch.setattr(sys.modules["qt"], "QApplication", SimpleNamespace(clipboard=lambda: clipboard), raising=False)
@@ -301,7 +301,7 @@ def test_the_table_is_copied_as_spreadsheets_take_it(panel, scene, monkeypatch):
 
 
 def test_curves_of_segments_follow_what_is_drawn(panel, scene, series):
-    masks = importlib.import_module("StUNetPerfusionLib.masks")
+    masks = importlib.import_module("StUNetPerfusionLib.scene.masks")
     drawn = np.zeros(series.grid.shape, bool)
     drawn[1:3, 8:12, 8:12] = True
     regions = {"tumor": (drawn, (1.0, 0.0, 0.0)), "hippocampus": (drawn, (0.0, 1.0, 0.0))}
@@ -332,7 +332,7 @@ def test_a_result_of_the_series_before_does_not_appear_under_this_one(panel, sce
 
 
 def test_opening_that_ends_late_does_not_take_the_place_of_a_later_choice(panel, scene, series):
-    sequence_series = importlib.import_module("StUNetPerfusionLib.sequenceSeries")
+    sequence_series = importlib.import_module("StUNetPerfusionLib.scene.sequenceSeries")
     panel.parameters.inputNode = sequence_series.sequenceFromSeries(series, scene, "slow")
     slow = panel.logic.last("open")
     choose(panel, scene, series)

@@ -92,7 +92,7 @@ def test_while_apply_runs_what_waits_says_so(panel, scene, series):
     panel.dose.onReleased()
     assert panel.logic.count("preview") == asked
     assert "waits" in panel.ui.previewLabel.text
-    sequence_series = importlib.import_module("StUNetPerfusionLib.sequenceSeries")
+    sequence_series = importlib.import_module("StUNetPerfusionLib.scene.sequenceSeries")
     panel.parameters.inputNode = sequence_series.sequenceFromSeries(make_series(seed=1), scene, "next")
     assert "once the run below has ended" in panel.ui.understoodLabel.text
     run.end(sentence="It failed.")
@@ -100,7 +100,7 @@ def test_while_apply_runs_what_waits_says_so(panel, scene, series):
 
 
 def test_the_layout_is_not_forced_on_anybody(panel, scene, series):
-    layout = importlib.import_module("StUNetPerfusionLib.layout")
+    layout = importlib.import_module("StUNetPerfusionLib.scene.layout")
     manager, button = slicer.app.layoutManager(), panel.ui.layoutButton
     choose(panel, scene, series)
     assert manager.layout == layout.LAYOUT_ID
@@ -126,7 +126,7 @@ def test_the_layout_is_not_forced_on_anybody(panel, scene, series):
 
 
 def test_views_across_the_slices_are_painted_whole_and_can_be_turned_back(panel, scene, series):
-    layout = importlib.import_module("StUNetPerfusionLib.layout")
+    layout = importlib.import_module("StUNetPerfusionLib.scene.layout")
     choose(panel, scene, series)
     look_at(panel, 1)
     sliceNode = slicer.app.layoutManager().sliceWidget(layout.SERIES_VIEW).mrmlSliceNode()
@@ -141,7 +141,7 @@ def test_views_across_the_slices_are_painted_whole_and_can_be_turned_back(panel,
 
 
 def test_views_that_are_emptied_say_what_they_are_for(panel, scene, series):
-    layout = importlib.import_module("StUNetPerfusionLib.layout")
+    layout = importlib.import_module("StUNetPerfusionLib.scene.layout")
     choose(panel, scene, series)
     look_at(panel, 1)
     panel.dose.onReleased()
@@ -165,7 +165,7 @@ def test_a_window_that_was_rounded_in_a_file_begins_at_zero(panel, scene, series
 
 
 def test_the_report_says_in_words_how_a_result_was_made(scene):
-    facts = importlib.import_module("StUNetPerfusionLib.reportFacts")
+    facts = importlib.import_module("StUNetPerfusionLib.scene.reportFacts")
     nodes = [scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("CBV", "reference", "of the user")]
     made = {"Dose": "0.25", "Method": "noise-matched", "EchoTime": "0.03", "FrameInterval": "1.5", "BrainMask": "given"}
     reference = {"Computation": "reference", "Dose": "1", "Baseline": "first", "LeakageCorrection": "False"}

@@ -23,7 +23,7 @@ def add_series(scene, series: DscSeries | None = None, name: str = "patient"):
 
     :returns: vtkMRMLSequenceNode
     """
-    from StUNetPerfusionLib.sequenceSeries import sequenceFromSeries
+    from StUNetPerfusionLib.scene.sequenceSeries import sequenceFromSeries
 
     return sequenceFromSeries(series or noisy_series(), scene, name)
 
@@ -41,7 +41,7 @@ def add_regions(scene, masks: dict[str, np.ndarray] | None = None, grid: Grid | 
 
     :returns: vtkMRMLSegmentationNode
     """
-    from StUNetPerfusionLib.masks import addSegmentation
+    from StUNetPerfusionLib.scene.masks import addSegmentation
 
     colors = [(0.9, 0.8, 0.7), (0.9, 0.2, 0.2), (0.3, 0.5, 0.9)]
     named = {name: (mask, colors[number % 3]) for number, (name, mask) in enumerate((masks or regions()).items())}

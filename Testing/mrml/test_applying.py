@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mrml.cases import FAST, add_regions, add_series, node_ids
-from stunet_perfusion.errors import InputError, StUNetPerfusionError
+from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
 
 #: Plays FSL's program: the quotient of sums over time with S0 from the first frame, which is what it computes.
 VERBENA = """#!{python}
@@ -52,7 +52,7 @@ def install_verbena(monkeypatch, folder, text: str = VERBENA) -> None:
 
 
 def test_apply_leaves_everything_in_one_folder(scene, perfusion):
-    from StUNetPerfusionLib.results import hierarchyOf
+    from StUNetPerfusionLib.scene.results import hierarchyOf
 
     node, segmentation = add_series(scene), add_regions(scene)
     named = {"tumor": (segmentation, "tumor"), "nawm": (segmentation, "white matter")}
@@ -84,7 +84,7 @@ def test_apply_again_takes_the_place_of_the_first(scene, perfusion):
 
 
 def test_results_are_found_again(scene, perfusion):
-    from StUNetPerfusionLib.applying import appliedResults
+    from StUNetPerfusionLib.process.applySteps import appliedResults
 
     node = add_series(scene)
     half = perfusion.apply(node, 0.5, **FAST)
@@ -103,7 +103,7 @@ def test_results_are_found_again(scene, perfusion):
 
 def test_a_failing_comparison_leaves_the_scene_as_it_was(scene, perfusion, monkeypatch):
     """The maps are there already when it fails."""
-    from StUNetPerfusionLib.comparison import Comparison
+    from StUNetPerfusionLib.scene.comparison import Comparison
 
     node = add_series(scene)
     perfusion.openInput(node)
@@ -133,8 +133,8 @@ def test_cancelled_apply_leaves_nothing(scene, perfusion):
 
 
 def test_a_volume_in_the_scene_can_be_the_reference(scene, perfusion):
-    from StUNetPerfusionLib.applying import ReferenceChoice
-    from StUNetPerfusionLib.nodeHandle import NodeHandle
+    from StUNetPerfusionLib.process.applySteps import ReferenceChoice
+    from StUNetPerfusionLib.scene.nodeHandle import NodeHandle
 
     node = add_series(scene)
     other = perfusion.computeReference(node, baseline="first").cbv
@@ -143,7 +143,7 @@ def test_a_volume_in_the_scene_can_be_the_reference(scene, perfusion):
 
 
 def test_verbena_of_fsl_is_run_where_it_is_installed(scene, perfusion, monkeypatch, tmp_path):
-    from StUNetPerfusionLib.applying import ReferenceChoice
+    from StUNetPerfusionLib.process.applySteps import ReferenceChoice
 
     install_verbena(monkeypatch, tmp_path)
     node = add_series(scene)
@@ -160,9 +160,9 @@ def test_verbena_of_fsl_is_run_where_it_is_installed(scene, perfusion, monkeypat
 
 def test_verbena_reads_the_low_dose_that_we_compute(scene, perfusion, monkeypatch, tmp_path):
     """Uncompressed, which takes a tenth of the time, and at the dose that was chosen, with an artery of that dose."""
-    from StUNetPerfusionLib.applying import ReferenceChoice
-    from StUNetPerfusionLib.computations import DoseChoice
-    from StUNetPerfusionLib.sequenceSeries import seriesFromSequence
+    from StUNetPerfusionLib.process.applySteps import ReferenceChoice
+    from StUNetPerfusionLib.process.computations import DoseChoice
+    from StUNetPerfusionLib.scene.sequenceSeries import seriesFromSequence
 
     install_verbena(monkeypatch, tmp_path)
     node = add_series(scene)
@@ -188,7 +188,7 @@ def test_verbena_reads_the_low_dose_that_we_compute(scene, perfusion, monkeypatc
 
 def test_a_cancelled_verbena_ends_with_all_that_it_started(scene, perfusion, monkeypatch, tmp_path):
     """The real one is a script that starts other programs."""
-    from StUNetPerfusionLib.applying import ReferenceChoice
+    from StUNetPerfusionLib.process.applySteps import ReferenceChoice
 
     pids = tmp_path / "pids"
     script = f"""#!{{python}}
@@ -227,7 +227,7 @@ def alive(pid: int) -> bool:
 
 def test_verbena_is_started_without_the_libraries_of_slicer(monkeypatch, tmp_path):
     slicer = pytest.importorskip("slicer", reason="needs the package slicer-core, which this computer does not have")
-    from StUNetPerfusionLib.fslVerbena import VerbenaProcess, findVerbena
+    from StUNetPerfusionLib.process.fslVerbena import VerbenaProcess, findVerbena
 
     install_verbena(monkeypatch, tmp_path, "#!{python}\nimport os\nprint(sorted(os.environ))\n")
     program = findVerbena()
@@ -246,7 +246,7 @@ def test_verbena_is_started_without_the_libraries_of_slicer(monkeypatch, tmp_pat
 
 
 def test_a_failing_verbena_is_one_sentence_and_no_node(scene, perfusion, monkeypatch, tmp_path):
-    from StUNetPerfusionLib.applying import ReferenceChoice
+    from StUNetPerfusionLib.process.applySteps import ReferenceChoice
 
     install_verbena(monkeypatch, tmp_path, "#!{python}\nraise SystemExit('no such option')\n")
     node = add_series(scene)
@@ -256,7 +256,7 @@ def test_a_failing_verbena_is_one_sentence_and_no_node(scene, perfusion, monkeyp
 
 
 def test_without_fsl_the_way_out_is_told(scene, perfusion, monkeypatch, tmp_path):
-    from StUNetPerfusionLib.applying import ReferenceChoice
+    from StUNetPerfusionLib.process.applySteps import ReferenceChoice
 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("FSLDIR", raising=False)

@@ -14,7 +14,7 @@ from science.synthetic import head_of
 
 @pytest.fixture
 def curves(scene):
-    from StUNetPerfusionLib import curves
+    from StUNetPerfusionLib.scene import curves
 
     return curves
 
@@ -96,7 +96,7 @@ def pair(scene):
     """A map and its reference in the scene: 2 in the head and 6 in the tumor, and the reference with an offset."""
     import slicer
 
-    from StUNetPerfusionLib.nodeFrames import placeVolume
+    from StUNetPerfusionLib.scene.nodeFrames import placeVolume
 
     head, tumor = head_of(SHAPE), regions()["tumor"]
     ramp = np.broadcast_to(np.linspace(-0.1, 0.1, SHAPE[2]), SHAPE)
@@ -111,7 +111,7 @@ def pair(scene):
 
 
 def rows_of(table) -> list[dict[str, str]]:
-    from StUNetPerfusionLib.statistics import asCsv
+    from StUNetPerfusionLib.scene.statistics import asCsv
 
     return list(csv.DictReader(io.StringIO(asCsv(table))))
 
@@ -168,7 +168,7 @@ def test_a_table_is_filled_anew(scene, perfusion, pair):
 
 
 def test_csv_survives_commas_and_quotes(scene):
-    from StUNetPerfusionLib.statistics import RegionStatistics, asCsv, updateTable
+    from StUNetPerfusionLib.scene.statistics import RegionStatistics, asCsv, updateTable
 
     table = updateTable(scene, [RegionStatistics('tumor, "left"', 3, 1.23456789, 0.5)])
     (row,) = rows_of(table)
@@ -181,7 +181,7 @@ def test_csv_survives_commas_and_quotes(scene):
 
 
 def test_a_ratio_to_nothing_is_left_out():
-    from StUNetPerfusionLib.statistics import RegionStatistics, ratioOf
+    from StUNetPerfusionLib.scene.statistics import RegionStatistics, ratioOf
 
     tumor, nothing = RegionStatistics("tumor", mean=2.0, referenceMean=3.0), RegionStatistics("nawm", mean=0.0)
     line = ratioOf("ratio", tumor, nothing)
@@ -192,7 +192,7 @@ def test_a_ratio_to_nothing_is_left_out():
 def test_the_difference_is_map_minus_reference(scene, perfusion, pair):
     import slicer
 
-    from StUNetPerfusionLib.colors import DIFFERENCE_COLORS
+    from StUNetPerfusionLib.scene.colors import DIFFERENCE_COLORS
 
     map_node, reference, _values = pair
     map_node.CreateDefaultDisplayNodes()
@@ -209,7 +209,7 @@ def test_the_difference_is_map_minus_reference(scene, perfusion, pair):
 
 
 def test_maps_on_different_grids_are_not_compared(scene, perfusion, pair):
-    from stunet_perfusion.errors import InputError
+    from stunet_perfusion.support.errors import InputError
 
     map_node, reference, _values = pair
     reference.SetOrigin(0, 0, 0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mrml.cases import FAST, add_series, corners, corners_of_volume, node_ids
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 pytest.importorskip("highdicom", reason="needs the package highdicom")
 

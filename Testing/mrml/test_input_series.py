@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mrml.cases import SHAPE, add_series, corners, noisy_series
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 
 def add_multi_volume(scene, series, attributes: dict[str, str]):
@@ -17,7 +17,7 @@ def add_multi_volume(scene, series, attributes: dict[str, str]):
     import vtk
     from vtk.util.numpy_support import numpy_to_vtk
 
-    from StUNetPerfusionLib.nodeFrames import placeVolume
+    from StUNetPerfusionLib.scene.nodeFrames import placeVolume
 
     class MultiVolumeNode(slicer.vtkMRMLVectorVolumeNode):
         def IsA(self, name):  # noqa: N802
@@ -49,8 +49,8 @@ def importer_attributes(series) -> dict[str, str]:
 
 
 def test_a_multi_volume_is_the_same_series(scene, perfusion):
-    from StUNetPerfusionLib.nodeFrames import isPerfusionInput
-    from StUNetPerfusionLib.sequenceSeries import seriesFromSequence
+    from StUNetPerfusionLib.scene.nodeFrames import isPerfusionInput
+    from StUNetPerfusionLib.scene.sequenceSeries import seriesFromSequence
 
     series = noisy_series()
     node = add_multi_volume(scene, series, importer_attributes(series))
@@ -68,8 +68,8 @@ def test_a_multi_volume_is_the_same_series(scene, perfusion):
 
 
 def test_a_multi_volume_without_times_asks_for_them_in_the_words_of_the_panel(scene):
-    from StUNetPerfusionLib.inputSeries import inputFacts
-    from StUNetPerfusionLib.panelWords import inPanelWords
+    from StUNetPerfusionLib.panel.words import inPanelWords
+    from StUNetPerfusionLib.scene.inputSeries import inputFacts
 
     node = add_multi_volume(scene, noisy_series(), {})
     with pytest.raises(InputError) as caught:
@@ -81,7 +81,7 @@ def test_a_multi_volume_without_times_asks_for_them_in_the_words_of_the_panel(sc
 
 
 def test_the_line_says_what_was_understood(scene, perfusion):
-    from StUNetPerfusionLib.inputSeries import describeSeries, describeWarnings, inputFacts
+    from StUNetPerfusionLib.scene.inputSeries import describeSeries, describeWarnings, inputFacts
 
     node = add_series(scene, noisy_series(unsteady_frames=2))
     facts = inputFacts(node)
@@ -99,7 +99,7 @@ def test_the_line_says_what_was_understood(scene, perfusion):
 
 
 def test_overrides_are_what_counts(scene, perfusion):
-    from StUNetPerfusionLib.inputSeries import describeSeries, describeWarnings, inputFacts
+    from StUNetPerfusionLib.scene.inputSeries import describeSeries, describeWarnings, inputFacts
 
     node = add_series(scene, noisy_series(echo_time=None))
     assert "TE not known" in describeSeries(inputFacts(node))
@@ -136,8 +136,8 @@ def test_nonsense_is_refused_in_the_words_of_the_panel(scene, perfusion, options
 def test_what_is_no_series_is_refused(scene):
     import slicer
 
-    from StUNetPerfusionLib.inputSeries import inputFacts
-    from StUNetPerfusionLib.nodeFrames import isPerfusionInput
+    from StUNetPerfusionLib.scene.inputSeries import inputFacts
+    from StUNetPerfusionLib.scene.nodeFrames import isPerfusionInput
 
     volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "T1")
     assert not isPerfusionInput(volume)
@@ -179,7 +179,7 @@ def test_what_is_no_series_is_refused(scene):
     ],
 )
 def test_options_in_the_words_of_the_panel(said, told):
-    from StUNetPerfusionLib.panelWords import inPanelWords
+    from StUNetPerfusionLib.panel.words import inPanelWords
 
     assert told in inPanelWords(said)
 
@@ -188,7 +188,7 @@ def test_the_fields_that_sentences_name_are_in_the_panel():
     from xml.etree import ElementTree
 
     from gui import standins
-    from StUNetPerfusionLib.panelWords import fieldNames
+    from StUNetPerfusionLib.panel.words import fieldNames
 
     panel = ElementTree.parse(standins.MODULE_FILE.parent / "Resources" / "UI" / "StUNetPerfusion.ui")
     texts = {(text.text or "").rstrip(":") for text in panel.iter("string")}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mrml.cases import FAST, add_regions, add_series, node_ids, noisy_series
-from stunet_perfusion.progress import Cancelled
+from stunet_perfusion.support.progress import Cancelled
 
 #: Slices enough that no computer is done with them before it is interrupted.
 LARGE = (60, 24, 20)

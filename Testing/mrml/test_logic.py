@@ -7,7 +7,7 @@ import pytest
 
 from gui import standins
 from science.synthetic import gamma_variate, make_series
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def module(scene, monkeypatch):
 
 
 def test_half_dose_halves_the_relaxation_rate(module, scene):
-    from StUNetPerfusionLib.sequenceSeries import sequenceFromSeries, seriesFromSequence
+    from StUNetPerfusionLib.scene.sequenceSeries import sequenceFromSeries, seriesFromSequence
 
     series = make_series(peak=30, unsteady_frames=2)
     full = sequenceFromSeries(series, scene, "patient")
@@ -45,7 +45,7 @@ def test_half_dose_halves_the_relaxation_rate(module, scene):
 
 
 def test_an_impossible_dose_is_refused_before_anything_is_added(module, scene):
-    from StUNetPerfusionLib.sequenceSeries import sequenceFromSeries
+    from StUNetPerfusionLib.scene.sequenceSeries import sequenceFromSeries
 
     full = sequenceFromSeries(make_series(), scene, "patient")
     before = scene.GetNumberOfNodes()
@@ -57,7 +57,7 @@ def test_an_impossible_dose_is_refused_before_anything_is_added(module, scene):
 def test_the_example_of_the_documentation(module, scene, small_checkpoint):
     """The class that scripts use, unmodified, from a series to the table."""
     from mrml.cases import FAST, add_regions, add_series
-    from StUNetPerfusionLib.statistics import asCsv
+    from StUNetPerfusionLib.scene.statistics import asCsv
 
     sequence, segmentation = add_series(scene), add_regions(scene)
     logic = module.StUNetPerfusionLogic()
@@ -81,7 +81,7 @@ def test_the_example_of_the_documentation(module, scene, small_checkpoint):
 
 
 def test_slicer_reads_our_color_table(scene):
-    from stunet_perfusion.colormap import COLOR_TABLE, perfusion_colors
+    from stunet_perfusion.support.colormap import COLOR_TABLE, perfusion_colors
 
     node = scene.AddNewNodeByClass("vtkMRMLColorTableNode")
     storage = scene.AddNewNodeByClass("vtkMRMLColorTableStorageNode")

@@ -7,15 +7,15 @@ import pytest
 
 from mrml.cases import SHAPE, add_regions, corners, regions
 from science.synthetic import oblique_grid
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
 
 GRID = oblique_grid(SHAPE)
 
 
 @pytest.fixture
 def masks(scene):
-    from StUNetPerfusionLib import masks
+    from StUNetPerfusionLib.scene import masks
 
     return masks
 
@@ -81,7 +81,7 @@ def test_label_maps_and_arrays(scene, masks):
     import slicer
 
     volume = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
-    from StUNetPerfusionLib.nodeFrames import placeVolume
+    from StUNetPerfusionLib.scene.nodeFrames import placeVolume
 
     placeVolume(volume, GRID)
     slicer.util.updateVolumeFromArray(volume, 3 * regions()["tumor"].astype(np.int16))
@@ -123,8 +123,8 @@ def test_a_fingerprint_tells_what_is_drawn_and_where(scene, masks):
     """Names, colors and what is drawn in other segments of the same label map do not count."""
     import slicer
 
-    from StUNetPerfusionLib.nodeFrames import placeVolume
-    from StUNetPerfusionLib.segmentFingerprints import SegmentFingerprints
+    from StUNetPerfusionLib.scene.nodeFrames import placeVolume
+    from StUNetPerfusionLib.scene.segmentFingerprints import SegmentFingerprints
 
     def paint(name: str, mask: np.ndarray) -> None:
         volume = slicer.vtkMRMLScalarVolumeNode()

@@ -12,8 +12,8 @@ import pytest
 
 from mrml.cases import SHAPE, corners, corners_of_volume, node_ids, noisy_series
 from science.synthetic import oblique_grid
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.series import DscSeries, Grid
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.writing import write_map, write_series
 
 GRID = oblique_grid(SHAPE, (1.719, 1.81, 4.95))
@@ -21,7 +21,7 @@ GRID = oblique_grid(SHAPE, (1.719, 1.81, 4.95))
 
 @pytest.fixture
 def opening(scene):
-    from StUNetPerfusionLib import openSeries
+    from StUNetPerfusionLib.scene import openSeries
 
     return openSeries
 
@@ -33,8 +33,8 @@ def index_values(node) -> list[float]:
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".seq.nrrd"])
 @pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, -1)])
 def test_voxels_times_and_places(scene, opening, tmp_path, ending, flips):
-    from StUNetPerfusionLib.browsing import browserOf
-    from StUNetPerfusionLib.sequenceSeries import seriesFromSequence
+    from StUNetPerfusionLib.scene.sequenceBrowser import browserOf
+    from StUNetPerfusionLib.scene.sequenceSeries import seriesFromSequence
 
     series = noisy_series(Grid(SHAPE, GRID.ijk_to_ras @ np.diag([*flips, 1.0])), frame_interval=1.4)
     path = tmp_path / f"patient one{ending}"
@@ -81,8 +81,8 @@ def test_milliseconds_and_the_sidecar(scene, opening, tmp_path):
 
 
 def test_a_file_without_times_opens_and_the_panel_asks(scene, opening, tmp_path):
-    from StUNetPerfusionLib.inputSeries import inputFacts
-    from StUNetPerfusionLib.panelWords import inPanelWords
+    from StUNetPerfusionLib.panel.words import inPanelWords
+    from StUNetPerfusionLib.scene.inputSeries import inputFacts
 
     series = noisy_series()
     image = nibabel.Nifti1Image(np.moveaxis(series.signal, 0, -1).transpose(2, 1, 0, 3), series.grid.ijk_to_ras)

@@ -17,9 +17,9 @@ from mrml.cases import (
     regions,
 )
 from science.synthetic import oblique_grid
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.predict import PredictionSettings, predict_case
+from stunet_perfusion.inference.predict import PredictionSettings, predict_case
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
 
 
 def array(volume) -> np.ndarray:
@@ -30,7 +30,7 @@ def array(volume) -> np.ndarray:
 
 def hierarchy_path(scene, node) -> list[str]:
     """Names from the outermost folder to the node."""
-    from StUNetPerfusionLib.results import hierarchyOf
+    from StUNetPerfusionLib.scene.results import hierarchyOf
 
     hierarchy = hierarchyOf(scene)
     item, names = hierarchy.GetItemByDataNode(node), []
@@ -54,7 +54,7 @@ def one_thread():
 
 def test_a_prediction_equals_that_of_the_science(scene, perfusion, one_thread, small_checkpoint):
     """The way through nodes, files and another process changes nothing."""
-    from stunet_perfusion.checkpoint import load
+    from stunet_perfusion.networks.checkpoint import load
 
     series = noisy_series()
     node = add_series(scene, series)
@@ -66,7 +66,7 @@ def test_a_prediction_equals_that_of_the_science(scene, perfusion, one_thread, s
     np.testing.assert_allclose(array(found.cbv), expected.cbv, atol=1e-5)
     np.testing.assert_allclose(array(found.uncertainty), expected.uncertainty, atol=1e-5)
     np.testing.assert_allclose(array(found.standardized), expected.standardized, atol=1e-4)
-    from StUNetPerfusionLib.sequenceSeries import seriesFromSequence
+    from StUNetPerfusionLib.scene.sequenceSeries import seriesFromSequence
 
     np.testing.assert_array_equal(seriesFromSequence(node).signal, series.signal)
 
@@ -97,8 +97,8 @@ def test_the_reference_follows_the_closed_form(scene, perfusion):
 
 
 def test_what_a_result_says_about_itself(scene, perfusion):
-    from stunet_perfusion.resources import shipped_checkpoint
-    from StUNetPerfusionLib.results import fileDigest, provenance
+    from stunet_perfusion.support.resources import shipped_checkpoint
+    from StUNetPerfusionLib.scene.results import fileDigest, provenance
 
     found = perfusion.predict(add_series(scene), 0.25, "noise-matched", **FAST)
 
@@ -123,7 +123,7 @@ def test_what_a_result_says_about_itself(scene, perfusion):
 
 
 def test_results_lie_in_a_folder_beside_the_input(scene, perfusion, small_checkpoint):
-    from StUNetPerfusionLib.results import hierarchyOf
+    from StUNetPerfusionLib.scene.results import hierarchyOf
 
     node = add_series(scene)
     hierarchy = hierarchyOf(scene)
@@ -193,7 +193,7 @@ def test_a_result_is_named_after_the_file_of_its_checkpoint(scene, perfusion, sm
 
 
 def test_maps_share_our_colors_and_zero_is_black(scene, perfusion, small_checkpoint):
-    from StUNetPerfusionLib.colors import CBV_COLORS
+    from StUNetPerfusionLib.scene.colors import CBV_COLORS
 
     node = add_series(scene)
     predicted = perfusion.predict(node, 0.5, checkpoint=small_checkpoint, **FAST)
@@ -214,7 +214,12 @@ def test_maps_share_our_colors_and_zero_is_black(scene, perfusion, small_checkpo
 
 def test_all_or_nothing(scene):
     """The third volume fails: the first two, their looks and their folder go again."""
-    from StUNetPerfusionLib.results import Found, ResultImage, hierarchyOf, placeResults
+    from StUNetPerfusionLib.scene.results import (
+        Found,
+        ResultImage,
+        hierarchyOf,
+        placeResults,
+    )
 
     def fails(node):
         raise RuntimeError("no looks")
@@ -253,7 +258,7 @@ def test_what_cannot_be_used_is_said_before_anything_is_added(scene, perfusion):
 
 
 def test_vessels_and_points_give_the_arterial_input(scene, perfusion):
-    from StUNetPerfusionLib.computations import aifChoice
+    from StUNetPerfusionLib.process.computations import aifChoice
 
     node = add_series(scene)
     vessels = np.zeros(SHAPE, bool)
@@ -278,7 +283,7 @@ def test_vessels_and_points_give_the_arterial_input(scene, perfusion):
 
 
 def test_the_worker_lowers_the_dose_as_we_do(scene, perfusion):
-    from StUNetPerfusionLib.sequenceSeries import seriesFromSequence
+    from StUNetPerfusionLib.scene.sequenceSeries import seriesFromSequence
 
     node = add_series(scene, noisy_series(unsteady_frames=2))
     here = seriesFromSequence(perfusion.simulateDose(node, 0.5, "noise-matched", seed=5))

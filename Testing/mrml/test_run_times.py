@@ -8,13 +8,13 @@ pytest.importorskip("slicer", reason="needs the package slicer-core, which this 
 
 
 def test_nothing_is_known_at_first(tmp_path):
-    from StUNetPerfusionLib.runTimes import FileStore, RunTimes
+    from StUNetPerfusionLib.process.runTimes import FileStore, RunTimes
 
     assert RunTimes(FileStore(tmp_path / "times.json")).estimate("cpu", "abc", 20, 1) is None
 
 
 def test_time_grows_with_the_slices_and_survives_the_session(tmp_path):
-    from StUNetPerfusionLib.runTimes import FileStore, RunTimes
+    from StUNetPerfusionLib.process.runTimes import FileStore, RunTimes
 
     RunTimes(FileStore(tmp_path / "times.json")).record("cpu", "abc", slices=20, stride=1, seconds=60)
     known = RunTimes(FileStore(tmp_path / "times.json"))
@@ -25,7 +25,7 @@ def test_time_grows_with_the_slices_and_survives_the_session(tmp_path):
 
 
 def test_the_newest_run_counts_most(tmp_path):
-    from StUNetPerfusionLib.runTimes import FileStore, RunTimes
+    from StUNetPerfusionLib.process.runTimes import FileStore, RunTimes
 
     times = RunTimes(FileStore(tmp_path / "times.json"))
     times.record("cpu", "abc", 10, 1, 100)
@@ -38,7 +38,7 @@ def test_the_newest_run_counts_most(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[1, 2]", '{"cpu abc 1": "fast"}', '{"cpu abc 1": -3}'])
 def test_a_damaged_store_is_an_empty_one(tmp_path, text):
-    from StUNetPerfusionLib.runTimes import FileStore, RunTimes
+    from StUNetPerfusionLib.process.runTimes import FileStore, RunTimes
 
     (tmp_path / "times.json").write_text(text)
     times = RunTimes(FileStore(tmp_path / "times.json"))
@@ -48,7 +48,7 @@ def test_a_damaged_store_is_an_empty_one(tmp_path, text):
 
 
 def test_only_the_last_ones_are_kept(tmp_path):
-    from StUNetPerfusionLib.runTimes import FileStore, RunTimes
+    from StUNetPerfusionLib.process.runTimes import FileStore, RunTimes
 
     times = RunTimes(FileStore(tmp_path / "times.json"))
     for number in range(30):

@@ -21,9 +21,9 @@ def sample_logic():
 def test_the_sample_has_a_tumor_with_more_blood_than_white_matter(scene, sample_logic):
     import slicer
 
-    from StUNetPerfusionLib.browsing import browserOf
-    from StUNetPerfusionLib.inputSeries import inputFacts
-    from StUNetPerfusionLib.masks import maskOf
+    from StUNetPerfusionLib.scene.inputSeries import inputFacts
+    from StUNetPerfusionLib.scene.masks import maskOf
+    from StUNetPerfusionLib.scene.sequenceBrowser import browserOf
 
     sample = sample_logic.addSample(scene)
 
@@ -60,7 +60,7 @@ def test_it_is_offered_by_the_sample_data_module(scene, monkeypatch):
 
     module.SampleDataLogic = SampleDataLogic
     monkeypatch.setitem(sys.modules, "SampleData", module)
-    from StUNetPerfusionLib import sampleData
+    from StUNetPerfusionLib.scene import sampleData
 
     class Logic:
         stopped = False

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from science.synthetic import make_series, oblique_grid
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.series import DscSeries, Grid
+from stunet_perfusion.support.errors import InputError
 
 
 @pytest.fixture
 def sequences(scene):
-    from StUNetPerfusionLib import sequenceSeries
+    from StUNetPerfusionLib.scene import sequenceSeries
 
     return sequenceSeries
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mrml.cases import FAST, SHAPE, add_series, noisy_series
-from stunet_perfusion.colormap import perfusion_colors
+from stunet_perfusion.support.colormap import perfusion_colors
 
 SLICE = 2
 
@@ -60,7 +60,7 @@ def colored(values: np.ndarray, volume, colors: np.ndarray) -> np.ndarray:
 
 
 def test_three_views_show_voxels_in_our_colors(scene, make_view, result, tmp_path):
-    from StUNetPerfusionLib.colors import differenceColorNode
+    from StUNetPerfusionLib.scene.colors import differenceColorNode
 
     diverging, color = [], [0.0] * 4
     for index in range(256):
@@ -96,7 +96,7 @@ def test_three_views_show_voxels_in_our_colors(scene, make_view, result, tmp_pat
 
 
 def test_the_legend_is_seen(make_view, result, tmp_path):
-    from StUNetPerfusionLib.colors import addLegend
+    from StUNetPerfusionLib.scene.colors import addLegend
 
     view = make_view("legend", (300, 300))
     view.show(result.cbv, SLICE)
@@ -120,7 +120,7 @@ def test_linked_views_move_as_one_and_keep_their_own_volumes(scene, make_view, r
     take it."""
     import slicer
 
-    from StUNetPerfusionLib import layout
+    from StUNetPerfusionLib.scene import layout
 
     views = {name: make_view(name) for name in layout.SLICE_VIEWS}
     for view in views.values():
@@ -154,7 +154,7 @@ def test_linked_views_move_as_one_and_keep_their_own_volumes(scene, make_view, r
 
 
 def test_color_nodes_are_there_once(scene):
-    from StUNetPerfusionLib.colors import colorNode, differenceColorNode
+    from StUNetPerfusionLib.scene.colors import colorNode, differenceColorNode
 
     assert colorNode(scene) is colorNode(scene)
     assert differenceColorNode(scene) is not colorNode(scene)
@@ -167,7 +167,7 @@ def test_color_nodes_are_there_once(scene):
 
 
 def test_the_window_goes_from_zero_to_the_brain(scene):
-    from StUNetPerfusionLib.colors import windowAndLevel
+    from StUNetPerfusionLib.scene.colors import windowAndLevel
 
     brain = np.zeros((10, 10, 10), bool)
     brain[2:8] = True
@@ -182,7 +182,7 @@ def test_the_window_goes_from_zero_to_the_brain(scene):
 def test_a_sequence_is_browsed(scene):
     import slicer
 
-    from StUNetPerfusionLib.browsing import showSequence
+    from StUNetPerfusionLib.scene.sequenceBrowser import showSequence
 
     series = noisy_series()
     node = add_series(scene, series)

@@ -42,7 +42,7 @@ os._exit(0)
 
 @pytest.fixture
 def worker(tmp_path):
-    from StUNetPerfusionLib.workerProcess import WorkerProcess
+    from StUNetPerfusionLib.process.workerProcess import WorkerProcess
 
     script = tmp_path / "worker.py"
     script.write_text(OBEDIENT)
@@ -53,7 +53,7 @@ def worker(tmp_path):
 
 def replies_to(worker, identifier: int, seconds: float = 20.0) -> list[dict]:
     """All replies to a request, the last of which ends it."""
-    from StUNetPerfusionLib.workerProcess import FINAL_EVENTS
+    from StUNetPerfusionLib.process.workerProcess import FINAL_EVENTS
 
     found, patience = [], time.monotonic() + seconds
     while time.monotonic() < patience:
@@ -121,7 +121,7 @@ def test_requests_that_died_unseen_are_answered_all_the_same(worker):
 
 
 def test_what_one_worker_had_open_is_not_asked_of_the_next(worker):
-    from StUNetPerfusionLib.workerProcess import WorkerError
+    from StUNetPerfusionLib.process.workerProcess import WorkerError
 
     replies_to(worker, worker.send("say", {}))
     worker.kill()
@@ -130,7 +130,7 @@ def test_what_one_worker_had_open_is_not_asked_of_the_next(worker):
 
 
 def test_a_worker_that_does_not_cancel_is_ended(worker, monkeypatch):
-    from StUNetPerfusionLib import workerProcess
+    from StUNetPerfusionLib.process import workerProcess
 
     monkeypatch.setattr(workerProcess, "CANCEL_GRACE", 0.05)
     stuck, other = worker.send("sleep", {}), worker.send("sleep", {})
@@ -145,7 +145,7 @@ def test_a_worker_that_does_not_cancel_is_ended(worker, monkeypatch):
 
 
 def test_a_program_that_is_not_there_is_said_in_one_sentence():
-    from StUNetPerfusionLib.workerProcess import WorkerError, WorkerProcess
+    from StUNetPerfusionLib.process.workerProcess import WorkerError, WorkerProcess
 
     process = WorkerProcess(["/nowhere/PythonSlicer"])
     with pytest.raises(WorkerError, match="could not be started"):
@@ -170,7 +170,7 @@ def test_the_worker_ends_with_the_application(tmp_path, ending):
     (tmp_path / "worker.py").write_text(OBEDIENT)
     application = f"""
 import os, signal, sys
-from StUNetPerfusionLib.workerProcess import WorkerProcess
+from StUNetPerfusionLib.process.workerProcess import WorkerProcess
 worker = WorkerProcess([sys.executable, {str(tmp_path / "worker.py")!r}])
 worker.send("sleep", {{}})
 print(worker.pid, worker.folder, flush=True)
@@ -196,7 +196,7 @@ print(worker.pid, worker.folder, flush=True)
 
 def test_folders_of_sessions_that_crashed_are_removed(tmp_path):
     """Those of processes that run, and what is not ours, stay."""
-    from StUNetPerfusionLib.sessionFolder import makeSessionFolder
+    from StUNetPerfusionLib.process.sessionFolder import makeSessionFolder
 
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()

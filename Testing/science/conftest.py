@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stunet_perfusion.threads import torch_threads
+from stunet_perfusion.support.threads import torch_threads
 
 
 @pytest.fixture(params=[1, 2, 4])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stunet_perfusion.network_quantities import Z_SCORE
-from stunet_perfusion.slice_input import slice_for_network
-from stunet_perfusion.standardize import Standardization
+from stunet_perfusion.inference.slice_input import slice_for_network
+from stunet_perfusion.inference.standardize import Standardization
+from stunet_perfusion.networks.quantities import Z_SCORE
 
 
 def standardize_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:

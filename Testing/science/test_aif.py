@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 
 from science.synthetic import gamma_variate, make_series, oblique_grid
-from stunet_perfusion import aif
-from stunet_perfusion.aif import ArterialInput, aif_from_file, aif_from_vessels, automatic_aif
-from stunet_perfusion.bolus import Bolus
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.preparation import PreparedSeries, prepare
+from stunet_perfusion.kinetics import aif
+from stunet_perfusion.kinetics.aif import (
+    ArterialInput,
+    aif_from_file,
+    aif_from_vessels,
+    automatic_aif,
+)
+from stunet_perfusion.preprocessing.bolus import Bolus
+from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.series import DscSeries
+from stunet_perfusion.support.errors import InputError
 
 ECHO_TIME = 0.03
 TIMES = 1.5 * np.arange(60)

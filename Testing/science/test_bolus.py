@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from science.synthetic import gamma_variate
-from stunet_perfusion.bolus import Bolus, count_unsteady_frames, find_bolus
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.preprocessing.bolus import Bolus, count_unsteady_frames, find_bolus
+from stunet_perfusion.support.errors import InputError
 
 ARTERIAL_ARRIVAL = 20.0
 

@@ -10,9 +10,9 @@ import SimpleITK as sitk
 
 from science.shared import shared_data
 from science.synthetic import head_of, make_series, oblique_grid
-from stunet_perfusion.brain import _ellipse, brain_mask, mean_curve
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.preprocessing.brain import _ellipse, brain_mask, mean_curve
 from stunet_perfusion.series import DscSeries
+from stunet_perfusion.support.errors import InputError
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:

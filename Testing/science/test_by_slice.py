@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from science.synthetic import make_series
-from stunet_perfusion.brain import mean_curve, mean_image
-from stunet_perfusion.by_slice import by_slice
-from stunet_perfusion.dose import simulate_dose
-from stunet_perfusion.threads import torch_threads
+from stunet_perfusion.dose.simulate import simulate_dose
+from stunet_perfusion.preprocessing.brain import mean_curve, mean_image
+from stunet_perfusion.support.by_slice import by_slice
+from stunet_perfusion.support.threads import torch_threads
 
 
 @settings(deadline=None, max_examples=20)

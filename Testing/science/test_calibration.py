@@ -9,23 +9,20 @@ from scipy import ndimage
 from torch import nn
 
 from science.synthetic import head_of, make_series
-from stunet_perfusion import checkpoint
-from stunet_perfusion.bolus import Bolus
-from stunet_perfusion.checkpoint import CheckpointInfo, NetworkInput
 from stunet_perfusion.cli import main
-from stunet_perfusion.first_pass import (
-    SliceCurves,
-    find_first_pass,
-    first_pass_at_dose,
-    noise_of_blood_volume,
-    sample_brain,
-)
-from stunet_perfusion.network_quantities import BLOOD_VOLUME, CURVES_AND_MAPS
-from stunet_perfusion.networks import build_network
-from stunet_perfusion.predict import as_meant, plan_for
-from stunet_perfusion.preparation import PreparedSeries
-from stunet_perfusion.slice_input import noise_slice, slice_for_network
-from stunet_perfusion.strips import StripAverage, StripRule
+from stunet_perfusion.curve_fit.brain_sample import sample_brain
+from stunet_perfusion.curve_fit.curve_noise import noise_of_blood_volume
+from stunet_perfusion.curve_fit.first_pass_measurement import find_first_pass, first_pass_at_dose
+from stunet_perfusion.curve_fit.slice_curves import SliceCurves
+from stunet_perfusion.inference.predict import apply_correction, plan_for
+from stunet_perfusion.inference.slice_input import noise_slice, slice_for_network
+from stunet_perfusion.inference.strips import StripAverage, StripRule
+from stunet_perfusion.networks import checkpoint
+from stunet_perfusion.networks.build import build_network
+from stunet_perfusion.networks.checkpoint import CheckpointInfo, NetworkInput
+from stunet_perfusion.networks.quantities import BLOOD_VOLUME, CURVES_AND_MAPS
+from stunet_perfusion.preprocessing.bolus import Bolus
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
 from stunet_perfusion.training.calibration import ErrorSample, coverage, fit_error
 
 SHAPE = (3, 40, 36)
@@ -79,11 +76,11 @@ def test_the_expected_error_and_the_noise_add_up_as_squares():
     signal = prepared.series.signal[:, 1]
     zero = np.zeros((64, 64), np.float32)
     of_slice = slice_for_network(plan, INFO.target, signal, noise=True)
-    average = as_meant(StripAverage(zero, zero, zero + 0.4), INFO, of_slice)
+    average = apply_correction(StripAverage(zero, zero, zero + 0.4), INFO, of_slice)
     noise = noise_slice(plan, signal)
     np.testing.assert_allclose(average.error**2, 0.2**2 + (0.25 * noise) ** 2, rtol=1e-5)
     assert noise.max() > 0.01
-    assert as_meant(StripAverage(zero, zero), INFO, of_slice).error is None
+    assert apply_correction(StripAverage(zero, zero), INFO, of_slice).error is None
 
 
 def errors_of(generator, dose, factor=1.0, *, count):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stunet_perfusion.cases import FILES, PARTS, Case, read_cases, write_cases
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 _WORDS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from stunet_perfusion import checkpoint
-from stunet_perfusion.checkpoint import CheckpointInfo
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.networks import build_network
-from stunet_perfusion.strips import StripRule
+from stunet_perfusion.inference.strips import StripRule
+from stunet_perfusion.networks import checkpoint
+from stunet_perfusion.networks.build import build_network
+from stunet_perfusion.networks.checkpoint import CheckpointInfo
+from stunet_perfusion.support.errors import InputError
 
 ARGUMENTS = {"widths": [2, 3, 4, 5], "convolutions": 2}
 
@@ -79,7 +79,9 @@ def test_a_pickle_is_refused_before_it_is_opened(tmp_path):
         path = tmp_path / name
         with path.open("wb") as opened:
             write(Bomb(), opened)
-        with pytest.raises(InputError, match=r"is a pickle, which can run code.*stunet_perfusion.checkpoint.save"):
+        with pytest.raises(
+            InputError, match=r"is a pickle, which can run code.*stunet_perfusion.networks.checkpoint.save"
+        ):
             checkpoint.load(path)
     assert not (tmp_path / "exploded").exists()
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from stunet_perfusion import checkpoint
-from stunet_perfusion.checkpoint_document import CheckpointInfo, describe, read_info
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.networks import build_network
-from stunet_perfusion.resources import shipped_checkpoint
+from stunet_perfusion.networks import checkpoint
+from stunet_perfusion.networks.build import build_network
+from stunet_perfusion.networks.checkpoint_document import CheckpointInfo, describe, read_info
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.resources import shipped_checkpoint
 
 ARGUMENTS = {"sequence_widths": [2, 2, 2, 2]}
 
@@ -87,8 +87,8 @@ def test_a_header_whose_length_begins_as_a_pickle_does_is_read(tmp_path, file):
 def test_it_is_read_without_torch():
     code = (
         "import sys; sys.modules['torch'] = sys.modules['safetensors'] = None;"
-        "from stunet_perfusion.checkpoint_document import describe;"
-        "from stunet_perfusion.resources import shipped_checkpoint;"
+        "from stunet_perfusion.networks.checkpoint_document import describe;"
+        "from stunet_perfusion.support.resources import shipped_checkpoint;"
         "print(describe(shipped_checkpoint())['network'])"
     )
     done = run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

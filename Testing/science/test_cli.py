@@ -10,7 +10,7 @@ import re
 import pytest
 
 from stunet_perfusion.cli import VERBS, info, main, options
-from stunet_perfusion.resources import shipped_checkpoint
+from stunet_perfusion.support.resources import shipped_checkpoint
 
 
 def test_without_a_verb_there_is_help_and_no_error(capsys):

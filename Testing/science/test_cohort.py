@@ -29,10 +29,10 @@ from stunet_perfusion.cohort import jobs
 from stunet_perfusion.cohort.batch import compute
 from stunet_perfusion.cohort.cluster import GPU, Workers, local_workers, remote_workers
 from stunet_perfusion.cohort.jobs import CaseJob, CaseOutcome
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.inference.predict import PredictionSettings
 from stunet_perfusion.metrics import compare_maps
-from stunet_perfusion.predict import PredictionSettings
 from stunet_perfusion.reading import read_map
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.writing import write_map
 
 #: The cases that can be computed.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stunet_perfusion.concentration import area_under_curves, baseline_signal, concentration
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.voxels import voxels_inside
+from stunet_perfusion.kinetics.concentration import area_under_curves, baseline_signal, concentration
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.voxels import voxels_inside
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -71,7 +71,7 @@ def test_blocks_of_frames_are_computed_as_all_at_once(monkeypatch):
     baseline = baseline_signal(signal, 8)
     baseline[2, 2] = 0
     at_once = concentration(signal, baseline, 0.03)
-    monkeypatch.setattr("stunet_perfusion.concentration._VALUES_AT_ONCE", 70)
+    monkeypatch.setattr("stunet_perfusion.kinetics.concentration._VALUES_AT_ONCE", 70)
     np.testing.assert_array_equal(concentration(signal, baseline, 0.03), at_once)
 
 

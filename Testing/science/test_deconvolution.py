@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from science.synthetic import gamma_variate
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.reference import deconvolution
-from stunet_perfusion.reference.deconvolution import oscillation_index_cbf
-from stunet_perfusion.reference.speed import brain_like_curves
-from stunet_perfusion.reference.voxelwise import fourier_decomposition, voxel_cbf
+from stunet_perfusion.benchmarks.deconvolution import brain_like_curves
+from stunet_perfusion.kinetics.reference import deconvolution
+from stunet_perfusion.kinetics.reference.deconvolution import oscillation_index_cbf
+from stunet_perfusion.kinetics.reference.voxelwise import fourier_decomposition, voxel_cbf
+from stunet_perfusion.support.errors import InputError
 
 FRAME_INTERVAL = 1.5
 

@@ -8,8 +8,13 @@ import pytest
 from matplotlib.image import imread
 
 from stunet_perfusion.cli import main
-from stunet_perfusion.figures import Panel, busiest_slice, cropped, save_comparison
 from stunet_perfusion.reading import read_map
+from stunet_perfusion.runs.figures import (
+    Panel,
+    busiest_slice,
+    cropped,
+    save_comparison,
+)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +100,7 @@ def test_a_slice_is_cropped_to_its_brain_and_black_outside():
 
 def test_colors_of_a_figure_are_those_of_the_color_table(tmp_path):
     """Zero is black and the top of the window is the table's last color, in one window for all panels."""
-    from stunet_perfusion.colormap import perfusion_colors
+    from stunet_perfusion.support.colormap import perfusion_colors
 
     flat = {"a": [Panel(np.zeros((30, 30))), Panel(np.full((30, 30), 6.0))]}
     save_comparison(tmp_path / "figure.png", flat, ["zero", "top"], "title", "note")

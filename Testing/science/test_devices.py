@@ -5,9 +5,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from stunet_perfusion import devices
-from stunet_perfusion.devices import Device, choose_device, list_devices, naming_exhausted_memory
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support import devices
+from stunet_perfusion.support.devices import (
+    Device,
+    choose_device,
+    list_devices,
+    naming_exhausted_memory,
+)
+from stunet_perfusion.support.errors import InputError
 
 
 @pytest.fixture

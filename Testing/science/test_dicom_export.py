@@ -23,12 +23,12 @@ from science.dicom_export_case import (
     validator_errors,
     write_source,
 )
-from stunet_perfusion.colormap import perfusion_colors
 from stunet_perfusion.dicom_export import MapOrigin, anonymous_source, export_maps, read_source
 from stunet_perfusion.dicom_export.quantities import quantity_of
-from stunet_perfusion.progress import no_progress
 from stunet_perfusion.reading.formats import open_recording
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.colormap import perfusion_colors
+from stunet_perfusion.support.progress import no_progress
 
 pytest.importorskip("highdicom", reason="needs highdicom: pip install 'stunet-perfusion[dicom]'")
 

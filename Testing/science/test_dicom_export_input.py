@@ -32,9 +32,9 @@ from stunet_perfusion.dicom_export import export_maps, read_source
 from stunet_perfusion.dicom_export.display import Window, stored_as_integers
 from stunet_perfusion.dicom_export.planes import brought_onto, planes_of, right_handed
 from stunet_perfusion.dicom_export.source import Source, SourceFile
-from stunet_perfusion.errors import InputError, OutputError
-from stunet_perfusion.progress import Cancelled
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError, OutputError
+from stunet_perfusion.support.progress import Cancelled
 
 pytest.importorskip("highdicom", reason="needs highdicom: pip install 'stunet-perfusion[dicom]'")
 

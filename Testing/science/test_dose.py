@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from science.synthetic import gamma_variate, make_series
-from stunet_perfusion.concentration import baseline_signal, concentration
-from stunet_perfusion.dose import METHODS, centered_mean, moving_average, simulate_dose, simulate_slice
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.dose.simulate import (
+    METHODS,
+    centered_mean,
+    moving_average,
+    simulate_dose,
+    simulate_slice,
+)
+from stunet_perfusion.kinetics.concentration import baseline_signal, concentration
+from stunet_perfusion.support.errors import InputError
 
 ECHO_TIME = 0.03
 BASELINE = 10

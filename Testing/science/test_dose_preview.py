@@ -10,11 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from science.synthetic import make_series
-from stunet_perfusion import dose_preview
-from stunet_perfusion.dose import METHODS, frame_generator, moving_average, simulate_dose, simulate_slice
-from stunet_perfusion.dose_preview import DosePreview
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.dose import preview as dose_preview
+from stunet_perfusion.dose.preview import DosePreview
+from stunet_perfusion.dose.simulate import (
+    METHODS,
+    frame_generator,
+    moving_average,
+    simulate_dose,
+    simulate_slice,
+)
+from stunet_perfusion.preprocessing.preparation import prepare
+from stunet_perfusion.support.errors import InputError
 
 SHAPE = (4, 24, 20)
 

@@ -208,7 +208,7 @@ def test_it_is_found_by_its_name(monkeypatch):
 
 def test_drawing_needs_nothing_that_slicer_lacks():
     program = (
-        "import sys, stunet_perfusion.sample\n"
+        "import sys, stunet_perfusion.phantom.sample\n"
         "unwanted = {'torch', 'nibabel', 'nrrd', 'skimage', 'nilearn', 'matplotlib', 'typer', 'rich', 'safetensors'}\n"
         "print(sorted(unwanted & set(sys.modules)))"
     )

@@ -14,11 +14,15 @@ from science.small_cases import SHAPE, small_checkpoint, small_series, write_sma
 from science.synthetic import head_of, make_series
 from stunet_perfusion.cases import read_cases, write_cases
 from stunet_perfusion.cli import main
-from stunet_perfusion.dose import simulate_dose
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.dose.simulate import simulate_dose
 from stunet_perfusion.evaluation import phantom_subjects as module
 from stunet_perfusion.evaluation import subject_files
-from stunet_perfusion.evaluation.classical import CLOSED_FORM, UNDONE, VERBENA, classical_methods, closed_form, smoothed
+from stunet_perfusion.evaluation.classical import (
+    CLOSED_FORM,
+    UNDONE,
+    VERBENA,
+    classical_methods,
+)
 from stunet_perfusion.evaluation.equation1 import at_lower_dose
 from stunet_perfusion.evaluation.goals import paper_goals, truth_goals
 from stunet_perfusion.evaluation.learned import network_methods
@@ -30,8 +34,10 @@ from stunet_perfusion.evaluation.run import heads_in_training
 from stunet_perfusion.evaluation.scores import score_subject
 from stunet_perfusion.evaluation.subjects import OpenSubject, Subject, subjects_of_cases
 from stunet_perfusion.evaluation.summary import cell, grading, rows_of
+from stunet_perfusion.kinetics.closed_form import closed_form, smoothed
 from stunet_perfusion.metrics import compare_maps
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.preprocessing.preparation import prepare
+from stunet_perfusion.support.errors import InputError
 
 
 def known_subject(noise: float = 0.0) -> Subject:

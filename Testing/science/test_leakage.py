@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from science.synthetic import gamma_variate
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.reference import correct_leakage, reference_cbv
-from stunet_perfusion.reference.leakage import does_not_enhance
+from stunet_perfusion.kinetics.reference import correct_leakage, reference_cbv
+from stunet_perfusion.kinetics.reference.leakage import does_not_enhance
 from stunet_perfusion.series import DscSeries, Grid
+from stunet_perfusion.support.errors import InputError
 
 TIMES = 1.5 * np.arange(80)
 ECHO_TIME = 0.03

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stunet_perfusion import metrics
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 EVERYWHERE = np.ones((1, 1, 3), bool)
 

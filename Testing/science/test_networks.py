@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.networks import NETWORKS, build_network
+from stunet_perfusion.networks.build import NETWORKS, build_network
 from stunet_perfusion.networks.counting import multiply_accumulates, parameter_count
 from stunet_perfusion.networks.folding import fold_batch_normalization
-from stunet_perfusion.networks.layout import use_channels_last
+from stunet_perfusion.networks.memory_layout import use_channels_last
+from stunet_perfusion.support.errors import InputError
 
 SMALL = {
     "stunet": {"widths": (2, 3, 4, 5)},

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stunet_perfusion.colormap import COLOR_TABLE, perfusion_colors
+from stunet_perfusion.support.colormap import COLOR_TABLE, perfusion_colors
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "StUNetPerfusion"

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from science.heads import ball, ellipsoid_head
-from stunet_perfusion.concentration import concentration
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.kinetics.concentration import concentration
 from stunet_perfusion.phantom import (
     Physiology,
     Protocol,
@@ -20,6 +19,7 @@ from stunet_perfusion.phantom import (
 from stunet_perfusion.phantom.anatomy import Tissue
 from stunet_perfusion.phantom.positioning import position_head, tissue_fractions
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
 
 SMALL = Protocol(matrix=64, slices=14, slice_spacing=8.0, slice_thickness=8.0, drift=0.0, frames=70)
 WITHOUT_LEAKAGE = replace(Physiology(), k_trans=0.0)

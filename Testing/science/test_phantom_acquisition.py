@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import special
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.phantom import Protocol, random_protocol
 from stunet_perfusion.phantom.acquisition import add_noise, baseline, relaxation, signal_of_slice, steady_state
 from stunet_perfusion.phantom.anatomy import Tissue
+from stunet_perfusion.support.errors import InputError
 
 QUIET = Protocol(drift=0.0)
 

@@ -12,10 +12,10 @@ import pytest
 from science.heads import ball, ellipsoid_head
 from science.shared import shared_data
 from stunet_perfusion.cli import main
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.phantom import Protocol, anatomy_from_labels, make_phantom, mni_anatomy, tumor_from_file
 from stunet_perfusion.phantom.anatomy import Tissue, tissue_from_labels
 from stunet_perfusion.phantom.positioning import position_head, tissue_fractions
+from stunet_perfusion.support.errors import InputError
 
 
 @pytest.fixture(scope="module")

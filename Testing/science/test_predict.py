@@ -12,19 +12,11 @@ from scipy import ndimage
 from torch import nn
 
 from science.synthetic import head_of, make_series, oblique_grid
-from stunet_perfusion import checkpoint
-from stunet_perfusion.aif import automatic_aif
-from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.cli import main
-from stunet_perfusion.dose import simulate_dose
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.metrics import nrcbv
-from stunet_perfusion.networks import build_network
-from stunet_perfusion.networks.folding import fold_batch_normalization
-from stunet_perfusion.phantom import Protocol, make_phantom, mni_anatomy
-from stunet_perfusion.predict import (
+from stunet_perfusion.dose.simulate import simulate_dose
+from stunet_perfusion.inference.predict import (
     PredictionSettings,
-    as_meant,
+    apply_correction,
     empty_average,
     plan_for,
     predict_case,
@@ -33,13 +25,21 @@ from stunet_perfusion.predict import (
     put_slice,
     to_blood_volume,
 )
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.inference.slice_input import slice_for_network
+from stunet_perfusion.inference.strips import StripAverage, StripRule, predict_slice
+from stunet_perfusion.kinetics.aif import automatic_aif
+from stunet_perfusion.kinetics.cbv_scale import cbv_scale
+from stunet_perfusion.kinetics.reference import first_pass_cbv
+from stunet_perfusion.metrics import nrcbv
+from stunet_perfusion.networks import checkpoint
+from stunet_perfusion.networks.build import build_network
+from stunet_perfusion.networks.checkpoint import Checkpoint, CheckpointInfo
+from stunet_perfusion.networks.folding import fold_batch_normalization
+from stunet_perfusion.phantom import Protocol, make_phantom, mni_anatomy
+from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.reading import read_map
-from stunet_perfusion.reference import first_pass_cbv
-from stunet_perfusion.resources import shipped_checkpoint
-from stunet_perfusion.slice_input import slice_for_network
-from stunet_perfusion.standardize import cbv_scale
-from stunet_perfusion.strips import StripAverage, StripRule, predict_slice
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.resources import shipped_checkpoint
 from stunet_perfusion.writing import write_map, write_series
 
 SHAPE = (3, 40, 36)
@@ -128,7 +128,7 @@ def test_what_runs_beside_the_network_gives_the_map_of_one_slice_after_another(s
         signal = prepared.series.signal[:, z]
         of_slice = slice_for_network(plan, trained.info.target, signal, noise=True)
         average = predict_slice(network, of_slice.given, trained.info.strip, 16)
-        put_slice(expected, z, as_meant(average, trained.info, of_slice), plan.box)
+        put_slice(expected, z, apply_correction(average, trained.info, of_slice), plan.box)
     np.testing.assert_allclose(together.mean, expected.mean, atol=1e-5)
     np.testing.assert_allclose(together.error, expected.error, atol=1e-5)
     assert not together.mean[2].any(), "no brain there"

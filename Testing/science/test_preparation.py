@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from science.synthetic import head_of, make_series
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.preprocessing.preparation import prepare
+from stunet_perfusion.support.errors import InputError
 
 SHAPE = (4, 48, 40)
 # make_series: arrival at 16 s of 1.5 s frames, so that frame 11 is the first with contrast

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stunet_perfusion.processors import processors
-from stunet_perfusion.reference.processes import compute_in_parts
+from stunet_perfusion.kinetics.reference.processes import compute_in_parts
+from stunet_perfusion.support.processors import processors
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems compute in one process")
 
@@ -91,7 +91,7 @@ def test_children_leave_when_their_parent_is_killed(tmp_path):
     code = """
 import os, sys, time
 from pathlib import Path
-from stunet_perfusion.reference.processes import compute_in_parts
+from stunet_perfusion.kinetics.reference.processes import compute_in_parts
 def slow(part):
     Path(sys.argv[1], str(os.getpid())).touch()
     time.sleep(0.02)

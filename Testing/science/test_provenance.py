@@ -12,16 +12,16 @@ import pytest
 
 from science.dicom_folder import write_dicom_folder
 from science.synthetic import make_series
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.identity import Identity, identity_of
-from stunet_perfusion.provenance import (
+from stunet_perfusion.runs.provenance import (
     describe_files,
     find_file,
     sha256_of_acquisition,
     sha256_of_array,
     sha256_of_path,
 )
-from stunet_perfusion.resources import shipped_checkpoint
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.identity import Identity, identity_of
+from stunet_perfusion.support.resources import shipped_checkpoint
 
 
 def test_a_file_is_hashed_as_it_is_whatever_it_is_called(tmp_path):

@@ -17,12 +17,12 @@ from science.shared import shared_data
 from science.synthetic import make_series, oblique_grid
 from stunet_perfusion.cases import PARTS, read_cases
 from stunet_perfusion.cli import main
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.qin.finding import find_sessions, kind_of
 from stunet_perfusion.qin.reduction import reduce_grid, reduce_mask, reduce_series, reduction_factor
-from stunet_perfusion.qin.splitting import split_subjects
 from stunet_perfusion.reading import read_map, read_series
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.training.subject_split import split_subjects
 
 
 @pytest.mark.parametrize(

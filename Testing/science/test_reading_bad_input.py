@@ -12,9 +12,9 @@ import pytest
 
 from science.synthetic import make_series
 from stunet_perfusion.cli import main
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading import read_series
 from stunet_perfusion.series import DscSeries
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.writing import write_map, write_series
 
 SERIES = make_series(20, (4, 12, 10), noise=5)

@@ -16,8 +16,8 @@ from pydicom.uid import generate_uid
 
 from science.dicom_folder import INTERCEPT, SLOPE, TIME_TAGS, time_of_day, write_dicom_folder
 from science.synthetic import make_series
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading import read_series
+from stunet_perfusion.support.errors import InputError
 
 SERIES = make_series(20, (4, 7, 6), frame_interval=1.5, noise=5)
 

@@ -15,8 +15,8 @@ from science.dicom_folder import write_dicom_folder
 from science.dicom_habits import philips_dynamic_time, philips_single, whole_numbers, write_single_images
 from science.synthetic import make_series
 from stunet_perfusion.cli import main
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading import read_series
+from stunet_perfusion.support.errors import InputError
 
 SERIES = make_series(20, (3, 12, 10), noise=5)
 OTHER = make_series(17, (3, 7, 6), noise=5)

@@ -21,11 +21,11 @@ from science.dicom_encodings import jpeg_2000, jpeg_lossless, run_lengths
 from science.dicom_folder import TIME_TAGS, write_dicom_folder
 from science.dicom_habits import HABITS, ge_whole_seconds, in_syntax, whole_numbers
 from science.synthetic import make_series
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading import read_series
 from stunet_perfusion.reading.dicom_frames import even_times
 from stunet_perfusion.reading.dicom_pixels import stored_frames
 from stunet_perfusion.reading.siemens_csa import read_csa
+from stunet_perfusion.support.errors import InputError
 
 SERIES = whole_numbers()
 

@@ -17,10 +17,10 @@ from scipy.spatial.transform import Rotation
 
 from science import dicom_mosaics, dicom_multiframe
 from science.dicom_habits import HABITS, ge_number_only, philips_single, siemens_single, whole_numbers
-from stunet_perfusion.progress import no_progress
 from stunet_perfusion.reading import dicom, dicom_files, read_series
 from stunet_perfusion.reading.dicom import open_dicom
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.progress import no_progress
 
 SERIES = whole_numbers()
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from science.dicom_folder import write_dicom_folder
 from science.synthetic import make_series
 from stunet_perfusion.cli import main
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading import read_series
 from stunet_perfusion.reading.volume_files import natural_key
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.writing import write_map, write_series
 
 SERIES = make_series(20, (3, 12, 10), frame_interval=1.5, noise=5)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from science.synthetic import head_of, make_series, oblique_grid
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading import read_map, read_mask
 from stunet_perfusion.reading.volumes import resample_mask
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.writing import write_map, write_series
 
 SHAPE = (6, 20, 16)

@@ -13,8 +13,8 @@ import pytest
 import SimpleITK as sitk
 
 from science.synthetic import make_series
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading import read_series
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.writing import write_series
 
 SERIES = make_series(20, (3, 6, 5), frame_interval=1.5, noise=2)

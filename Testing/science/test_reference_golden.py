@@ -9,11 +9,11 @@ import pytest
 
 from science.golden import NOISE_LEVELS, NOISY, Golden, load_golden
 from science.shared import shared_data
-from stunet_perfusion.concentration import baseline_signal, concentration
-from stunet_perfusion.reference.circulant import padded_length
-from stunet_perfusion.reference.deconvolution import oscillation_index_cbf
-from stunet_perfusion.reference.maps import blood_volume, reference_cbv, reference_maps
-from stunet_perfusion.reference.voxelwise import fourier_decomposition, one_by_one, voxel_cbf
+from stunet_perfusion.kinetics.concentration import baseline_signal, concentration
+from stunet_perfusion.kinetics.reference.circulant import padded_length
+from stunet_perfusion.kinetics.reference.deconvolution import oscillation_index_cbf
+from stunet_perfusion.kinetics.reference.maps import blood_volume, reference_cbv, reference_maps
+from stunet_perfusion.kinetics.reference.voxelwise import fourier_decomposition, one_by_one, voxel_cbf
 from stunet_perfusion.series import DscSeries, Grid
 
 

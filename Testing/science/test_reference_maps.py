@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 
 from science.synthetic import gamma_variate, head_of, make_series
-from stunet_perfusion.bolus import Bolus
-from stunet_perfusion.concentration import baseline_signal, concentration
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Cancelled
-from stunet_perfusion.reference import (
+from stunet_perfusion.kinetics.concentration import baseline_signal, concentration
+from stunet_perfusion.kinetics.reference import (
     ReferenceMaps,
     absolute_maps,
     baseline_frames,
@@ -19,8 +16,11 @@ from stunet_perfusion.reference import (
     reference_cbv,
     reference_maps,
 )
-from stunet_perfusion.reference import maps as maps_module
+from stunet_perfusion.kinetics.reference import maps as maps_module
+from stunet_perfusion.preprocessing.bolus import Bolus
 from stunet_perfusion.series import DscSeries, Grid
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Cancelled
 
 BOLUS = Bolus(arrival=10, peak=14)
 

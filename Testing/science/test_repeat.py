@@ -11,8 +11,8 @@ import pytest
 
 from science.small_cases import SHAPE, small_checkpoint, small_series, write_small_case
 from stunet_perfusion.cli import main
-from stunet_perfusion.provenance import sha256_of_array
 from stunet_perfusion.reading import read_map
+from stunet_perfusion.runs.provenance import sha256_of_array
 from stunet_perfusion.writing import write_map, write_series
 
 

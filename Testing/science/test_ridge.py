@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from science.synthetic import head_of, make_series
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.evaluation import ridge
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.preprocessing.preparation import prepare
+from stunet_perfusion.support.errors import InputError
 
 SHAPE = (3, 30, 30)
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stunet_perfusion import sample as sample_module
-from stunet_perfusion.aif import automatic_aif
+from stunet_perfusion.kinetics.aif import automatic_aif
+from stunet_perfusion.kinetics.reference import reference_maps
+from stunet_perfusion.phantom import sample as sample_module
 from stunet_perfusion.phantom.contrast import ArterialBolus
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.phantom.sample import (
+    PHYSIOLOGY,
+    PROTOCOL,
+    make_sample,
+    write_sample,
+)
+from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.reading import read_map, read_mask, read_series
-from stunet_perfusion.reference import reference_maps
-from stunet_perfusion.sample import PHYSIOLOGY, PROTOCOL, make_sample, write_sample
 from stunet_perfusion.series import check_series
 
 

@@ -15,7 +15,7 @@ from stunet_perfusion.phantom.lagged_normal import LaggedNormalBolus, lagged_nor
 from stunet_perfusion.phantom.noise import add_scanner_noise
 from stunet_perfusion.phantom.residues import RESIDUES
 from stunet_perfusion.phantom.second_family import second_physiology, second_protocol
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.preprocessing.preparation import prepare
 
 
 @settings(deadline=None, max_examples=30)

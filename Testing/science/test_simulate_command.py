@@ -9,8 +9,8 @@ import pytest
 
 from science.synthetic import make_series
 from stunet_perfusion.cli import main
-from stunet_perfusion.dose import simulate_dose
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.dose.simulate import simulate_dose
+from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.reading import read_series
 from stunet_perfusion.writing import write_map, write_series
 

@@ -8,22 +8,23 @@ from hypothesis import strategies as st
 
 from science.slices import standardize_slice
 from science.synthetic import make_series
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.network_quantities import PIXELS
-from stunet_perfusion.preparation import prepare
-from stunet_perfusion.standardize import (
-    CLIP,
-    CbvScale,
+from stunet_perfusion.inference.box import (
     SquareBox,
-    cbv_scale,
     cropped,
-    frame_window,
     into_box,
     out_of_box,
-    plan_standardization,
-    recover_scale,
     square_box,
 )
+from stunet_perfusion.inference.standardize import frame_window, plan_standardization
+from stunet_perfusion.kinetics.cbv_scale import (
+    CLIP,
+    CbvScale,
+    cbv_scale,
+    recover_scale,
+)
+from stunet_perfusion.networks.quantities import PIXELS
+from stunet_perfusion.preprocessing.preparation import prepare
+from stunet_perfusion.support.errors import InputError
 
 INSIDE = SquareBox((10.5, 74.5), (20.5, 84.5), 256)
 

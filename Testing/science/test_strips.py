@@ -7,9 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.networks import build_network
-from stunet_perfusion.strips import StripAverage, StripRule, cut_strip, predict_slice, strip_starts
+from stunet_perfusion.inference.strips import (
+    StripAverage,
+    StripRule,
+    cut_strip,
+    predict_slice,
+    strip_starts,
+)
+from stunet_perfusion.networks.build import build_network
+from stunet_perfusion.support.errors import InputError
 
 
 class RowNumber(nn.Module):

@@ -7,10 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from stunet_perfusion.networks import build_network, maps_of
-from stunet_perfusion.networks.folding import fold_batch_normalization
-from stunet_perfusion.networks.stunet import with_maps
-from stunet_perfusion.strips import (
+from stunet_perfusion.inference.strips import (
     StripRule,
     context,
     predict_slice,
@@ -19,6 +16,9 @@ from stunet_perfusion.strips import (
     take_apart,
     zero,
 )
+from stunet_perfusion.networks.build import build_network, maps_of
+from stunet_perfusion.networks.folding import fold_batch_normalization
+from stunet_perfusion.networks.stunet import with_maps
 
 #: The largest difference that rounding in float32 may leave, in standard deviations of the map.
 TOLERANCE = 1e-4

@@ -13,23 +13,24 @@ from torch.utils.data import TensorDataset
 
 from science.slices import corrected_slice, standardize_slice
 from science.synthetic import make_series
-from stunet_perfusion import checkpoint
-from stunet_perfusion.checkpoint import NetworkInput
 from stunet_perfusion.cli import main
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.evaluation.classical import fitted_cbv
-from stunet_perfusion.network_quantities import CORRECTION, CORRECTION_TO_FIT, CURVES_AND_FIT, LOG_RATIO, PIXELS
-from stunet_perfusion.networks import build_network
-from stunet_perfusion.phantom import image_files
-from stunet_perfusion.preparation import prepare
-from stunet_perfusion.standardize import (
-    CLIP,
-    LOG_RATIO_CLIP,
-    cbv_scale,
-    closed_form_scale,
-    into_box,
-    plan_standardization,
+from stunet_perfusion.inference.box import into_box
+from stunet_perfusion.inference.standardize import LOG_RATIO_CLIP, plan_standardization
+from stunet_perfusion.kinetics.cbv_scale import CLIP, cbv_scale, closed_form_scale
+from stunet_perfusion.networks import checkpoint
+from stunet_perfusion.networks.build import build_network
+from stunet_perfusion.networks.checkpoint import NetworkInput
+from stunet_perfusion.networks.quantities import (
+    CORRECTION,
+    CORRECTION_TO_FIT,
+    CURVES_AND_FIT,
+    LOG_RATIO,
+    PIXELS,
 )
+from stunet_perfusion.phantom import image_files
+from stunet_perfusion.preprocessing.preparation import prepare
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.loop import EpochStrips, learning_rate_at, make_optimizer, train
 from stunet_perfusion.training.losses import edge_sums, error_sums, l2_sums, loss_sums, robust_sums
 from stunet_perfusion.training.phantom_cases import PhantomSource, random_phantom

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from science.two_processes import alone
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.processes import OneProcess, start_processes
 from stunet_perfusion.training.settings import ComputingSettings
 

@@ -14,13 +14,13 @@ import torch
 
 from science.small_cases import SHAPE, write_small_case
 from science.synthetic import head_of
-from stunet_perfusion import checkpoint
 from stunet_perfusion.cases import write_cases
 from stunet_perfusion.cli import main
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.network_quantities import CORRECTION, LOG_RATIO, TARGETS
-from stunet_perfusion.preparation import prepare
-from stunet_perfusion.standardize import into_box, square_box
+from stunet_perfusion.inference.box import into_box, square_box
+from stunet_perfusion.networks import checkpoint
+from stunet_perfusion.networks.quantities import CORRECTION, LOG_RATIO, TARGETS
+from stunet_perfusion.preprocessing.preparation import prepare
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.background import in_background, one_ahead
 from stunet_perfusion.training.phantom_cases import PhantomLessons, PhantomSource, random_phantom
 from stunet_perfusion.training.run import network_of, run_training

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stunet_perfusion.cli import main
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.run import network_of
 from stunet_perfusion.training.settings import TrainingSettings, parse_changes, read_settings
 

@@ -10,14 +10,15 @@ import torch
 
 from science.worker_case import SHAPE, UNSTEADY, brain, fill, make_case, opening
 from science.worker_client import FINAL, WorkerClient
-from stunet_perfusion import __version__, checkpoint
-from stunet_perfusion.aif import aif_from_vessels, automatic_aif
-from stunet_perfusion.dose import simulate_dose
+from stunet_perfusion import __version__
+from stunet_perfusion.dose.simulate import simulate_dose
+from stunet_perfusion.inference.predict import PredictionSettings, predict_case
+from stunet_perfusion.kinetics.aif import aif_from_vessels, automatic_aif
+from stunet_perfusion.kinetics.reference import first_pass_cbv
+from stunet_perfusion.kinetics.reference.case import ReferenceSettings, describe_reference, reference_case
 from stunet_perfusion.metrics import compare_maps
-from stunet_perfusion.predict import PredictionSettings, predict_case
-from stunet_perfusion.preparation import prepare
-from stunet_perfusion.reference import first_pass_cbv
-from stunet_perfusion.reference.case import ReferenceSettings, describe_reference, reference_case
+from stunet_perfusion.networks import checkpoint
+from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.runs.prediction import prediction_report
 
 

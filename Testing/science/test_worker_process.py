@@ -88,7 +88,7 @@ def test_the_sample_is_handed_over_whole(tmp_path):
     """A small stand-in for the sample, whose making has tests of its own."""
     code = """
 import numpy as np
-import stunet_perfusion.sample as sample
+import stunet_perfusion.phantom.sample as sample
 from stunet_perfusion.series import DscSeries, Grid
 def make_sample(progress):
     progress(0.5, "Drawing")

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from science.synthetic import make_series, oblique_grid
-from stunet_perfusion.errors import OutputError
-from stunet_perfusion.progress import Cancelled
 from stunet_perfusion.reading import read_series
+from stunet_perfusion.support.errors import OutputError
+from stunet_perfusion.support.progress import Cancelled
 from stunet_perfusion.writing import staged_file, staged_output, write_json, write_map, write_series
 
 SHAPE = (3, 6, 5)
@@ -121,7 +121,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, ending: str) ->
 import resource, sys
 from pathlib import Path
 from science.synthetic import make_series
-from stunet_perfusion.errors import OutputError
+from stunet_perfusion.support.errors import OutputError
 from stunet_perfusion.writing import staged_output, write_series
 resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
 folder = Path(sys.argv[1])

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import Subset, TensorDataset
 
-from stunet_perfusion.networks import build_network
+from stunet_perfusion.networks.build import build_network
 from stunet_perfusion.training.loop import EpochStrips, make_optimizer, train
 from stunet_perfusion.training.processes import OneProcess, Processes, start_processes
 from stunet_perfusion.training.settings import ComputingSettings, Optimization

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from science.synthetic import head_of, make_series, oblique_grid
-from stunet_perfusion import checkpoint
-from stunet_perfusion.checkpoint import CheckpointInfo, NetworkInput
-from stunet_perfusion.networks import build_network
+from stunet_perfusion.inference.strips import StripRule
+from stunet_perfusion.networks import checkpoint
+from stunet_perfusion.networks.build import build_network
+from stunet_perfusion.networks.checkpoint import CheckpointInfo, NetworkInput
 from stunet_perfusion.series import DscSeries
-from stunet_perfusion.strips import StripRule
 
 SHAPE = (3, 40, 36)
 UNSTEADY = 2

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stunet_perfusion.processors import processors
+from stunet_perfusion.support.processors import processors
 
 #: Seconds after which a test gives up on a worker. Nothing that works comes near.
 PATIENCE = 120.0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import slicer
 
-from stunet_perfusion.errors import InputError, StUNetPerfusionError
-from StUNetPerfusionLib.choices import aifChoice, segmentChoice
-from StUNetPerfusionLib.computations import ArterialCurve
-from StUNetPerfusionLib.masks import voxelsOfPoints
+from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
+from StUNetPerfusionLib.panel.choices import aifChoice, segmentChoice
 from StUNetPerfusionLib.panel.following import POINT_EVENTS, Following
 from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel, say
-from StUNetPerfusionLib.panelWords import inPanelWords
+from StUNetPerfusionLib.panel.words import inPanelWords
 from StUNetPerfusionLib.parameterNode import AifSource
+from StUNetPerfusionLib.process.computations import ArterialCurve
+from StUNetPerfusionLib.scene.masks import voxelsOfPoints
 from StUNetPerfusionLib.translation import tr as _
 
 #: Milliseconds for which a point stays where it is before its curve is asked for.

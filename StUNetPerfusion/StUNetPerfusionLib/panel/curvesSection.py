@@ -7,14 +7,14 @@ import qt
 import slicer
 import vtk
 
-from stunet_perfusion.concentration import concentration_curves
-from stunet_perfusion.dose import simulate_slice
-from stunet_perfusion.errors import InputError
-from StUNetPerfusionLib.choices import doseOptions, otherSegments, segmentChoice
-from StUNetPerfusionLib.curves import Curve, chartOf, updateChart
-from StUNetPerfusionLib.masks import maskOfSegment, voxelOf
+from stunet_perfusion.dose.simulate import simulate_slice
+from stunet_perfusion.kinetics.concentration import concentration_curves
+from stunet_perfusion.support.errors import InputError
 from StUNetPerfusionLib.panel.aifSection import AIF_COLOR
+from StUNetPerfusionLib.panel.choices import doseOptions, otherSegments, segmentChoice
 from StUNetPerfusionLib.parameterNode import Baseline
+from StUNetPerfusionLib.scene.curves import Curve, chartOf, updateChart
+from StUNetPerfusionLib.scene.masks import maskOfSegment, voxelOf
 from StUNetPerfusionLib.translation import tr as _
 
 #: Milliseconds between two looks at the crosshair, which moves with the mouse.

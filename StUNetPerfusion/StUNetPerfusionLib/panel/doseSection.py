@@ -5,7 +5,7 @@ from __future__ import annotations
 import qt
 import slicer
 
-from StUNetPerfusionLib.choices import doseOptions
+from StUNetPerfusionLib.panel.choices import doseOptions
 
 #: Milliseconds after the last change of the dose before a preview is asked for, unless the slider is still held.
 SETTLE_MS = 200

@@ -7,12 +7,12 @@ from pathlib import Path
 import qt
 import slicer
 
-from stunet_perfusion.errors import InputError
-from StUNetPerfusionLib.installing import installForExport
-from StUNetPerfusionLib.panel.results import resultWith, shownResult
-from StUNetPerfusionLib.report import writeReport
-from StUNetPerfusionLib.results import RESULT
-from StUNetPerfusionLib.statistics import asCsv
+from stunet_perfusion.support.errors import InputError
+from StUNetPerfusionLib.panel.resultChoice import resultWith, shownResult
+from StUNetPerfusionLib.process.installing import installForExport
+from StUNetPerfusionLib.scene.report import writeReport
+from StUNetPerfusionLib.scene.results import RESULT
+from StUNetPerfusionLib.scene.statistics import asCsv
 from StUNetPerfusionLib.translation import tr as _
 
 
@@ -39,7 +39,7 @@ class Exporting:
         path = self._askForFile(_("Save the numbers"), "perfusion.csv", "CSV (*.csv)")
         if path:
             with self._panel.sayingWhatWentWrong():
-                from stunet_perfusion.staged import staged_file
+                from stunet_perfusion.support.staged import staged_file
 
                 with staged_file(Path(path)) as file:
                     file.write_text(asCsv(self._panel.numbers.tableNode), encoding="utf-8")

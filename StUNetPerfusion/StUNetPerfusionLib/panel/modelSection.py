@@ -7,12 +7,12 @@ from pathlib import Path
 import qt
 import slicer
 
-from stunet_perfusion.checkpoint_document import describe
-from stunet_perfusion.errors import StUNetPerfusionError
-from stunet_perfusion.resources import RESOURCES
-from StUNetPerfusionLib.installing import installWithConsent
+from stunet_perfusion.networks.checkpoint_document import describe
+from stunet_perfusion.support.errors import StUNetPerfusionError
+from stunet_perfusion.support.resources import RESOURCES
 from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel, asLines, say
-from StUNetPerfusionLib.panelWords import inPanelWords
+from StUNetPerfusionLib.panel.words import inPanelWords
+from StUNetPerfusionLib.process.installing import installWithConsent
 from StUNetPerfusionLib.translation import tr as _
 
 _RECENT_FILES = "StUNetPerfusion/RecentCheckpoints"

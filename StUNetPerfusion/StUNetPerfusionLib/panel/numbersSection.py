@@ -5,7 +5,7 @@ from __future__ import annotations
 import qt
 
 from StUNetPerfusionLib.panel.regions import REGIONS, drawnRegions, regionsKey
-from StUNetPerfusionLib.panel.results import resultWith
+from StUNetPerfusionLib.panel.resultChoice import resultWith
 
 #: Size of the table's letters, of that of others: nine columns are to find room in a panel.
 _FONT_SHARE = 0.9

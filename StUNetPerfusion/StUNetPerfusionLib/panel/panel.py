@@ -11,11 +11,10 @@ from typing import Any
 import qt
 import slicer
 
-from stunet_perfusion.errors import StUNetPerfusionError
-from StUNetPerfusionLib.choices import inputOptions, modelOptions, slowChoices
-from StUNetPerfusionLib.layout import SideBySide
+from stunet_perfusion.support.errors import StUNetPerfusionError
 from StUNetPerfusionLib.panel.aifSection import AifSection
-from StUNetPerfusionLib.panel.applying import Applying
+from StUNetPerfusionLib.panel.applyButton import Applying
+from StUNetPerfusionLib.panel.choices import inputOptions, modelOptions, slowChoices
 from StUNetPerfusionLib.panel.curvesSection import CurvesSection
 from StUNetPerfusionLib.panel.doseSection import DoseSection
 from StUNetPerfusionLib.panel.exporting import Exporting
@@ -27,12 +26,13 @@ from StUNetPerfusionLib.panel.modelSection import ModelSection
 from StUNetPerfusionLib.panel.numbersSection import NumbersSection
 from StUNetPerfusionLib.panel.previewing import Previewing
 from StUNetPerfusionLib.panel.referenceSection import ReferenceSection
-from StUNetPerfusionLib.panel.results import mapsOfResult, otherResults, resultWith
+from StUNetPerfusionLib.panel.resultChoice import mapsOfResult, otherResults, resultWith
 from StUNetPerfusionLib.panel.room import makeRoom
 from StUNetPerfusionLib.panel.runSection import RunSection
 from StUNetPerfusionLib.panel.viewsSection import ViewsSection
-from StUNetPerfusionLib.panelWords import inPanelWords
-from StUNetPerfusionLib.segmentFingerprints import SegmentFingerprints
+from StUNetPerfusionLib.panel.words import inPanelWords
+from StUNetPerfusionLib.scene.layout import SideBySide
+from StUNetPerfusionLib.scene.segmentFingerprints import SegmentFingerprints
 from StUNetPerfusionLib.translation import tr as _
 
 #: Milliseconds between two looks at what the worker says.

@@ -7,10 +7,16 @@ import time
 import qt
 import slicer
 
-from StUNetPerfusionLib.choices import aifChoice, doseOptions, modelOptions
+from StUNetPerfusionLib.panel.choices import aifChoice, doseOptions, modelOptions
 from StUNetPerfusionLib.panel.shownMaps import ShownMaps
-from StUNetPerfusionLib.panelWords import inPanelWords
-from StUNetPerfusionLib.previewMaps import DIFFERENCE, PREDICTION, REFERENCE, UNCERTAINTY, PreviewMaps
+from StUNetPerfusionLib.panel.words import inPanelWords
+from StUNetPerfusionLib.scene.previewMaps import (
+    DIFFERENCE,
+    PREDICTION,
+    REFERENCE,
+    UNCERTAINTY,
+    PreviewMaps,
+)
 from StUNetPerfusionLib.translation import tr as _
 
 #: Milliseconds without scrolling before a new slice is predicted.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from StUNetPerfusionLib.fslVerbena import verbenaProgram
 from StUNetPerfusionLib.panel.labels import say
 from StUNetPerfusionLib.parameterNode import ReferenceSource
+from StUNetPerfusionLib.process.fslVerbena import verbenaProgram
 from StUNetPerfusionLib.translation import tr as _
 
 

@@ -6,11 +6,11 @@ import hashlib
 from contextlib import suppress
 from typing import Any
 
-from stunet_perfusion.errors import InputError
-from StUNetPerfusionLib.choices import otherSegments, segmentChoice
-from StUNetPerfusionLib.masks import maskOfSegment
-from StUNetPerfusionLib.results import PREFIX
-from StUNetPerfusionLib.segmentFingerprints import digestOf
+from stunet_perfusion.support.errors import InputError
+from StUNetPerfusionLib.panel.choices import otherSegments, segmentChoice
+from StUNetPerfusionLib.scene.masks import maskOfSegment
+from StUNetPerfusionLib.scene.results import PREFIX
+from StUNetPerfusionLib.scene.segmentFingerprints import digestOf
 
 #: By which a table knows the regions that it was made with.
 REGIONS = PREFIX + "Regions"

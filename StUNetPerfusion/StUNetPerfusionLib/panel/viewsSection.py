@@ -10,14 +10,14 @@ import qt
 import slicer
 import vtk
 
-from stunet_perfusion.errors import InputError
-from StUNetPerfusionLib import colors, layout
-from StUNetPerfusionLib.choices import doseOptions, segmentChoice
-from StUNetPerfusionLib.lowDoseVolume import LowDoseVolume
-from StUNetPerfusionLib.masks import maskOfSegment
+from stunet_perfusion.support.errors import InputError
+from StUNetPerfusionLib.panel.choices import doseOptions, segmentChoice
 from StUNetPerfusionLib.panel.shownMaps import ShownMaps, inScene
 from StUNetPerfusionLib.parameterNode import ThirdMap
-from StUNetPerfusionLib.results import UNCERTAINTY_IS
+from StUNetPerfusionLib.scene import colors, layout
+from StUNetPerfusionLib.scene.lowDoseVolume import LowDoseVolume
+from StUNetPerfusionLib.scene.masks import maskOfSegment
+from StUNetPerfusionLib.scene.results import UNCERTAINTY_IS
 from StUNetPerfusionLib.translation import tr as _
 
 #: The range slider ends at so many times the brightest voxel that the first window shows.

@@ -10,8 +10,8 @@ from importlib import import_module
 
 import typer
 
-from stunet_perfusion.errors import StUNetPerfusionError
-from stunet_perfusion.processors import keep_linear_algebra_to_one_thread
+from stunet_perfusion.support.errors import StUNetPerfusionError
+from stunet_perfusion.support.processors import keep_linear_algebra_to_one_thread
 
 #: Every verb with the line that `--help` shows for it. The module `stunet_perfusion.cli.<verb>` holds its function.
 VERBS = {

@@ -11,23 +11,23 @@ from typing import Annotated, Any
 import typer
 
 from stunet_perfusion.cases import Case, read_cases
-from stunet_perfusion.checkpoint import load
 from stunet_perfusion.cli import options
 from stunet_perfusion.cohort.batch import compute, remove_leftovers
 from stunet_perfusion.cohort.cluster import Workers, local_workers, remote_workers
 from stunet_perfusion.cohort.jobs import CaseJob, CaseOutcome, kept_outcome, make_job
 from stunet_perfusion.cohort.overview import write_overview
 from stunet_perfusion.cohort.summary import summary_rows, write_summary
-from stunet_perfusion.dose import METHODS, check_dose
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.identity import Identity
-from stunet_perfusion.predict import PredictionSettings
-from stunet_perfusion.progress import Cancelled, Progress, part_of
-from stunet_perfusion.provenance import describe_files, sha256_of_path, versions
-from stunet_perfusion.resources import shipped_checkpoint
+from stunet_perfusion.dose.simulate import METHODS, check_dose
+from stunet_perfusion.inference.predict import PredictionSettings
+from stunet_perfusion.inference.strips.rule import strip_starts
+from stunet_perfusion.networks.checkpoint import load
+from stunet_perfusion.runs.provenance import describe_files, sha256_of_path, versions
 from stunet_perfusion.runs.results import REPORT, USE
-from stunet_perfusion.staged import staged_output
-from stunet_perfusion.strips.rule import strip_starts
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.identity import Identity
+from stunet_perfusion.support.progress import Cancelled, Progress, part_of
+from stunet_perfusion.support.resources import shipped_checkpoint
+from stunet_perfusion.support.staged import staged_output
 from stunet_perfusion.writing import write_json
 
 #: Exit status where a case failed.

@@ -33,7 +33,7 @@ def _reference(
     json: options.Json = False,
 ) -> None:
     """Voxels a second of the oscillation-index deconvolution: all at once, and one after another."""
-    from stunet_perfusion.reference.speed import measure_deconvolution
+    from stunet_perfusion.benchmarks.deconvolution import measure_deconvolution
 
     with options.progress_bar(quiet=json) as progress:
         speed = measure_deconvolution(voxels, frames, loop_voxels, workers, progress)

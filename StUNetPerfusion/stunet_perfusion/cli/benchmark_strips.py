@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from stunet_perfusion.cli import options
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 
 def benchmark_strips(
@@ -37,13 +37,13 @@ def benchmark_strips(
     grow with rows and strip height; a whole case of 20 slices, and of 10; a preview of one. Runs for some minutes,
     which the machine should have for itself.
     """
-    from stunet_perfusion.case_speed import measure_case
-    from stunet_perfusion.checkpoint import load
-    from stunet_perfusion.devices import choose_device
-    from stunet_perfusion.progress import part_of
-    from stunet_perfusion.resources import shipped_checkpoint
-    from stunet_perfusion.strips.growth import measure_growth
-    from stunet_perfusion.strips.speed import matrix_product_speed, measure_strips
+    from stunet_perfusion.benchmarks.case import measure_case
+    from stunet_perfusion.benchmarks.strip_growth import measure_growth
+    from stunet_perfusion.benchmarks.strips import matrix_product_speed, measure_strips
+    from stunet_perfusion.networks.checkpoint import load
+    from stunet_perfusion.support.devices import choose_device
+    from stunet_perfusion.support.progress import part_of
+    from stunet_perfusion.support.resources import shipped_checkpoint
 
     if not all(word.isdigit() and int(word) > 0 for word in widths.split(",")):
         raise InputError("--widths", f"'{widths}' is no list of widths", "write for example --widths 8,16")

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from stunet_perfusion import checkpoint
 from stunet_perfusion.cli import options
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.evaluation.phantom_subjects import CALIBRATION_STREAM, graded_phantom, heads_of
-from stunet_perfusion.network_quantities import CORRECTION_TO_FIT, Z_SCORE
+from stunet_perfusion.networks import checkpoint
+from stunet_perfusion.networks.quantities import CORRECTION_TO_FIT, Z_SCORE
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.calibration import MEASURED, coverage, fit_error, sample_errors
 
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from stunet_perfusion.checkpoint import load
 from stunet_perfusion.cli import options
+from stunet_perfusion.networks.checkpoint import load
 from stunet_perfusion.networks.counting import multiply_accumulates, parameter_count
-from stunet_perfusion.resources import shipped_checkpoint
+from stunet_perfusion.support.resources import shipped_checkpoint
 
 
 def command(

@@ -11,10 +11,10 @@ import typer
 from rich.table import Table
 
 from stunet_perfusion.cli import options
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.metrics import compare_maps
 from stunet_perfusion.reading import read_map, read_mask
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
 
 #: What the table calls each number. Those of the first group are taken on standardized maps unless told otherwise.
 SCORED = {

@@ -11,15 +11,22 @@ import typer
 from rich.table import Table
 
 from stunet_perfusion import __version__
-from stunet_perfusion.checkpoint import load
 from stunet_perfusion.cli import options
-from stunet_perfusion.demo import TITLES, run_doses, score_doses, write_figure, write_maps, write_scores
-from stunet_perfusion.devices import choose_device
-from stunet_perfusion.dose import METHODS, check_dose
+from stunet_perfusion.dose.simulate import METHODS, check_dose
+from stunet_perfusion.networks.checkpoint import load
 from stunet_perfusion.phantom import anatomy_by_name, make_phantom
 from stunet_perfusion.phantom.files import write_phantom
-from stunet_perfusion.progress import part_of
-from stunet_perfusion.resources import shipped_checkpoint, ships
+from stunet_perfusion.runs.demo import (
+    TITLES,
+    run_doses,
+    score_doses,
+    write_figure,
+    write_maps,
+    write_scores,
+)
+from stunet_perfusion.support.devices import choose_device
+from stunet_perfusion.support.progress import part_of
+from stunet_perfusion.support.resources import shipped_checkpoint, ships
 from stunet_perfusion.writing import staged_output
 
 

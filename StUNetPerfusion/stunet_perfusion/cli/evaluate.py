@@ -12,10 +12,7 @@ import typer
 
 from stunet_perfusion import __version__
 from stunet_perfusion.cases import read_cases
-from stunet_perfusion.checkpoint import read_info
 from stunet_perfusion.cli import options
-from stunet_perfusion.devices import choose_device
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.evaluation.classical import classical_methods
 from stunet_perfusion.evaluation.dose_study import StudySettings, study_doses
 from stunet_perfusion.evaluation.dose_study_report import write_study
@@ -28,9 +25,12 @@ from stunet_perfusion.evaluation.ridge import read_ridge, ridge_method, write_ri
 from stunet_perfusion.evaluation.ridge_training import fit_ridge
 from stunet_perfusion.evaluation.run import evaluate, heads_in_training, write_evaluation
 from stunet_perfusion.evaluation.subjects import Subject, subjects_of_cases
-from stunet_perfusion.progress import Progress, part_of
-from stunet_perfusion.provenance import versions
-from stunet_perfusion.resources import shipped_checkpoint
+from stunet_perfusion.networks.checkpoint import read_info
+from stunet_perfusion.runs.provenance import versions
+from stunet_perfusion.support.devices import choose_device
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, part_of
+from stunet_perfusion.support.resources import shipped_checkpoint
 from stunet_perfusion.writing import write_json
 
 RIDGE_FILE = "ridge.json"

@@ -13,9 +13,9 @@ from stunet_perfusion.cli import options
 from stunet_perfusion.dicom_export import FORMATS, anonymous_source, export_maps, read_source
 from stunet_perfusion.dicom_export.run_maps import read_run_maps
 from stunet_perfusion.dicom_export.source import keeping_quiet_about_values
-from stunet_perfusion.errors import InputError, OutputError
-from stunet_perfusion.identity import Identity, identity_of
-from stunet_perfusion.progress import part_of
+from stunet_perfusion.support.errors import InputError, OutputError
+from stunet_perfusion.support.identity import Identity, identity_of
+from stunet_perfusion.support.progress import part_of
 
 
 def command(

@@ -7,12 +7,12 @@ from typing import Any
 from rich.table import Table
 
 from stunet_perfusion.cli import options
-from stunet_perfusion.equation1_trace import notes_on_trace
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.preparation import PreparedSeries, prepare
-from stunet_perfusion.progress import part_of
+from stunet_perfusion.curve_fit.equation1_detection import notes_on_equation1
+from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.series import DscSeries
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import part_of
 
 _ML_PER_MM3 = 1e-3
 
@@ -47,7 +47,7 @@ def command(
     document = describe_series(series) | {"notes": [*series.notes, *mask_notes]}
     if prepared is not None:
         document |= describe_bolus(series, prepared)
-        document["notes"] += notes_on_trace(prepared)
+        document["notes"] += notes_on_equation1(prepared)
     if not json:
         _print(document)
     if problem is not None:

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress, no_progress
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, no_progress
 
 Series = Annotated[
     Path,

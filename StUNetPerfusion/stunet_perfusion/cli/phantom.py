@@ -9,7 +9,7 @@ import typer
 from stunet_perfusion.cli import options
 from stunet_perfusion.phantom import anatomy_by_name, make_phantom, tumor_from_file
 from stunet_perfusion.phantom.files import summary, write_phantom
-from stunet_perfusion.progress import part_of
+from stunet_perfusion.support.progress import part_of
 
 
 def command(

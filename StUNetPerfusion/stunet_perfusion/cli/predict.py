@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from stunet_perfusion.checkpoint import load
 from stunet_perfusion.cli import options
-from stunet_perfusion.devices import choose_device
-from stunet_perfusion.dose import METHODS, check_dose
-from stunet_perfusion.predict import PredictionSettings
-from stunet_perfusion.resources import shipped_checkpoint
+from stunet_perfusion.dose.simulate import METHODS, check_dose
+from stunet_perfusion.inference.predict import PredictionSettings
+from stunet_perfusion.networks.checkpoint import load
 from stunet_perfusion.runs.prediction import PredictionRequest, run_prediction
-from stunet_perfusion.staged import staged_output
+from stunet_perfusion.support.devices import choose_device
+from stunet_perfusion.support.resources import shipped_checkpoint
+from stunet_perfusion.support.staged import staged_output
 
 
 def command(

@@ -11,11 +11,11 @@ from rich.table import Table
 
 from stunet_perfusion.cases import PARTS, Case, write_cases
 from stunet_perfusion.cli import options
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import part_of
 from stunet_perfusion.qin.conversion import case_names, convert_session
 from stunet_perfusion.qin.finding import Session, find_sessions
-from stunet_perfusion.qin.splitting import PAPER, split_subjects
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import part_of
+from stunet_perfusion.training.subject_split import PAPER, split_subjects
 from stunet_perfusion.writing import write_json
 
 

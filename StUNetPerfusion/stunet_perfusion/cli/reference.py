@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from stunet_perfusion.cli import options
-from stunet_perfusion.reference.case import ReferenceSettings
+from stunet_perfusion.kinetics.reference.case import ReferenceSettings
 from stunet_perfusion.runs.reference import ReferenceRequest, run_reference
-from stunet_perfusion.staged import staged_output
+from stunet_perfusion.support.staged import staged_output
 
 
 def command(

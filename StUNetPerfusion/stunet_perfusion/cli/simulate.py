@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from stunet_perfusion.cli import options
-from stunet_perfusion.dose import METHODS, check_dose, simulate_dose
-from stunet_perfusion.preparation import prepare
-from stunet_perfusion.progress import part_of
+from stunet_perfusion.dose.simulate import METHODS, check_dose, simulate_dose
+from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.reading import read_mask, read_series
+from stunet_perfusion.support.progress import part_of
 from stunet_perfusion.writing import write_series
 
 

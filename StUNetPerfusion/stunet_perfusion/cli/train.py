@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from stunet_perfusion.cli import options
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.networks import NETWORKS
+from stunet_perfusion.networks.build import NETWORKS
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.run import run_training
 from stunet_perfusion.training.settings import parse_changes, read_settings
 from stunet_perfusion.training.settings_text import settings_text

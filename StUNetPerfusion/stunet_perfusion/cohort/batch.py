@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from stunet_perfusion.cohort.cluster import Workers
 from stunet_perfusion.cohort.jobs import CaseJob, CaseOutcome, run_job
-from stunet_perfusion.progress import Progress, no_progress
-from stunet_perfusion.staged import STAGE_PREFIX
+from stunet_perfusion.support.progress import Progress, no_progress
+from stunet_perfusion.support.staged import STAGE_PREFIX
 
 
 def compute(jobs: Sequence[CaseJob], workers: Workers, progress: Progress = no_progress) -> list[CaseOutcome]:

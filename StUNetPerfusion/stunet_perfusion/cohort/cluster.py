@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from stunet_perfusion.devices import choose_device
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.processors import processors
+from stunet_perfusion.support.devices import choose_device
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.processors import processors
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -17,13 +17,13 @@ from typing import Any
 from stunet_perfusion import __version__
 from stunet_perfusion.cases import Case
 from stunet_perfusion.cohort.measurements import Measurements, measure_case
-from stunet_perfusion.errors import InputError, StUNetPerfusionError
-from stunet_perfusion.identity import identity_of
-from stunet_perfusion.predict import PredictionSettings
+from stunet_perfusion.inference.predict import PredictionSettings
 from stunet_perfusion.reading.sidecar import read_sidecar
 from stunet_perfusion.runs.prediction import PredictionRequest, run_prediction
 from stunet_perfusion.runs.results import REPORT
-from stunet_perfusion.staged import staged_output
+from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
+from stunet_perfusion.support.identity import identity_of
+from stunet_perfusion.support.staged import staged_output
 from stunet_perfusion.writing import write_json
 
 #: Numbers and key of a case that is done.

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from stunet_perfusion.cases import Case
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.inference.predict import PredictedCase
 from stunet_perfusion.metrics import compare_maps, nrcbv
-from stunet_perfusion.predict import PredictedCase
 from stunet_perfusion.reading import read_map, read_mask
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
 
 #: Scores against a reference map that the summary shows, as `compare_maps` names them.
 SCORES = ("l1", "l2", "ssim", "tumor_l1", "pearson", "concordance", "nrcbv_reference")

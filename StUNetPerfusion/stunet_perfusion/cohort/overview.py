@@ -10,9 +10,9 @@ from typing import Any
 from stunet_perfusion.cases import Case
 from stunet_perfusion.cohort.jobs import CaseOutcome
 from stunet_perfusion.cohort.thumbnails import thumbnail
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.runs.results import USE
-from stunet_perfusion.staged import staged_file
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.staged import staged_file
 
 #: Numbers under a picture: what they are called, and how they are written.
 _SHOWN = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from stunet_perfusion.cases import Case
 from stunet_perfusion.cohort.jobs import CaseOutcome
 from stunet_perfusion.cohort.measurements import NUMBERS
-from stunet_perfusion.staged import staged_file
+from stunet_perfusion.support.staged import staged_file
 
 
 def summary_rows(cases: Sequence[Case], outcomes: Mapping[str, CaseOutcome]) -> list[dict[str, str]]:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from stunet_perfusion.cases import Case
-from stunet_perfusion.colormap import perfusion_colors
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.figures import WINDOW, busiest_slice, cropped
 from stunet_perfusion.reading import read_map, read_mask
+from stunet_perfusion.runs.figures import WINDOW, busiest_slice, cropped
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.colormap import perfusion_colors
+from stunet_perfusion.support.errors import InputError
 
 #: Pixels are repeated until the longer side has at least so many.
 _SIDE = 180

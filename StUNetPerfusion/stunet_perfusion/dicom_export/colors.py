@@ -18,7 +18,6 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from stunet_perfusion import __version__
-from stunet_perfusion.colormap import perfusion_colors
 from stunet_perfusion.dicom_export.attributes import (
     BODY_PART,
     CHARACTER_SET,
@@ -31,6 +30,7 @@ from stunet_perfusion.dicom_export.attributes import (
     of_nobody,
 )
 from stunet_perfusion.dicom_export.quantities import Quantity
+from stunet_perfusion.support.colormap import perfusion_colors
 
 if TYPE_CHECKING:
     import highdicom as hd

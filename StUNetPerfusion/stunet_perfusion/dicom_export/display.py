@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stunet_perfusion.dicom_export.quantities import Quantity
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 #: Brightest share of the brain that is shown saturated: vessels.
 _SATURATED = 0.02

@@ -17,10 +17,15 @@ from stunet_perfusion.dicom_export.origin import MapOrigin
 from stunet_perfusion.dicom_export.planes import Planes, brought_onto, planes_of, right_handed
 from stunet_perfusion.dicom_export.quantities import quantity_of
 from stunet_perfusion.dicom_export.source import Source, anonymous_source, keeping_quiet_about_values
-from stunet_perfusion.errors import InputError, OutputError
-from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress
 from stunet_perfusion.series import Grid
-from stunet_perfusion.staged import staged_output
+from stunet_perfusion.support.errors import InputError, OutputError
+from stunet_perfusion.support.progress import (
+    CheckCancelled,
+    Progress,
+    never_cancelled,
+    no_progress,
+)
+from stunet_perfusion.support.staged import staged_output
 
 Format = Literal["parametric-map", "mr", "both"]
 FORMATS: tuple[Format, ...] = ("parametric-map", "mr", "both")

@@ -8,8 +8,8 @@ from itertools import permutations, product
 import numpy as np
 from pydicom.valuerep import format_number_as_ds
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
 
 #: Headers and NIfTI files round; voxels that are this close are the same, mm.
 _SAME_PLACE = 0.01

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydicom.sr.coding import Code
 
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 
 from stunet_perfusion.dicom_export.origin import MapOrigin, origin_of_report
 from stunet_perfusion.dicom_export.quantities import ABSOLUTE_UNITS, QUANTITIES
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading import read_map
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd")
 _REPORT = "report.json"

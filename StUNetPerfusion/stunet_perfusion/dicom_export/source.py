@@ -15,10 +15,10 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import generate_uid
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress, no_progress, part_of
 from stunet_perfusion.reading.formats import open_recording
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, no_progress, part_of
 
 #: What a derived object shares with its source: the modules Patient, Clinical Trial Subject, General Study, Patient
 #: Study and Frame of Reference of DICOM PS3.3. Nothing else is copied, so that nothing else can identify anybody.

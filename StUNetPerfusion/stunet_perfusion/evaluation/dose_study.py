@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from stunet_perfusion.concentration import concentration_curves
-from stunet_perfusion.dose import Method, simulate_slice
+from stunet_perfusion.dose.simulate import Method, simulate_slice
 from stunet_perfusion.evaluation.phantom_subjects import graded_phantom
+from stunet_perfusion.kinetics.concentration import concentration_curves
 from stunet_perfusion.phantom import Phantom
 from stunet_perfusion.phantom.anatomy import Tissue
-from stunet_perfusion.preparation import prepare
-from stunet_perfusion.progress import Progress, no_progress
+from stunet_perfusion.preprocessing.preparation import prepare
+from stunet_perfusion.support.progress import Progress, no_progress
 
 #: A stream of seeds that nothing else uses.
 STUDY_STREAM = 4 * 10**6

@@ -9,7 +9,7 @@ from stunet_perfusion.evaluation.dose_study import NOISE_FREE, USUAL_WINDOW, Stu
 from stunet_perfusion.evaluation.dose_study_figures import mean_of, save_bias, save_curves, save_noise
 from stunet_perfusion.evaluation.report import table_text
 from stunet_perfusion.evaluation.tables import write_table
-from stunet_perfusion.staged import staged_file
+from stunet_perfusion.support.staged import staged_file
 
 REPORT = "dose_study.md"
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.staged import staged_file
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.staged import staged_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

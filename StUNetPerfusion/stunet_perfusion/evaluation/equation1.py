@@ -14,9 +14,9 @@ from typing import Literal, get_args
 import numpy as np
 from scipy import ndimage
 
-from stunet_perfusion.concentration import baseline_signal
-from stunet_perfusion.dose import check_dose, lower_by_equation1, simulate_dose
-from stunet_perfusion.preparation import PreparedSeries
+from stunet_perfusion.dose.simulate import check_dose, lower_by_equation1, simulate_dose
+from stunet_perfusion.kinetics.concentration import baseline_signal
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
 
 Ends = Literal["shrink", "mirror"]
 ENDS: tuple[str, ...] = get_args(Ends)

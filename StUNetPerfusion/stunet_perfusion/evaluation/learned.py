@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stunet_perfusion.checkpoint import Checkpoint, load
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.evaluation.classical import mean_curve
 from stunet_perfusion.evaluation.methods import Method, MethodMap
-from stunet_perfusion.predict import known_scale, predict_standardized, to_blood_volume
-from stunet_perfusion.preparation import PreparedSeries
-from stunet_perfusion.provenance import sha256_of_path
-from stunet_perfusion.reference import first_pass_cbv
+from stunet_perfusion.inference.predict import known_scale, predict_standardized, to_blood_volume
+from stunet_perfusion.kinetics.closed_form import mean_curve
+from stunet_perfusion.kinetics.reference import first_pass_cbv
+from stunet_perfusion.networks.checkpoint import Checkpoint, load
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
+from stunet_perfusion.runs.provenance import sha256_of_path
+from stunet_perfusion.support.errors import InputError
 
 
 def network_methods(paths: Sequence[Path], stride: int, device: str) -> list[Method]:

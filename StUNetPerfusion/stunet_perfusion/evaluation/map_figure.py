@@ -10,7 +10,7 @@ import numpy as np
 from stunet_perfusion.evaluation.methods import Method, Table
 from stunet_perfusion.evaluation.panels import TRUTH, panel_name
 from stunet_perfusion.evaluation.summary import Row, doses_of, rows_of
-from stunet_perfusion.figures import Panel, save_comparison
+from stunet_perfusion.runs.figures import Panel, save_comparison
 
 _LOWERED = {"paper": "lower doses by Equation 1", "truth": "acquired at each dose"}
 

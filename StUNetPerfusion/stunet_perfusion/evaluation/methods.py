@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stunet_perfusion.preparation import PreparedSeries
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
 
 Kind = Literal["classical", "floor", "network"]
 

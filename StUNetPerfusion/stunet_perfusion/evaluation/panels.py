@@ -8,8 +8,8 @@ import numpy as np
 
 from stunet_perfusion.evaluation.methods import Table
 from stunet_perfusion.evaluation.subjects import OpenSubject
-from stunet_perfusion.figures import busiest_slice, cropped
-from stunet_perfusion.staged import staged_file
+from stunet_perfusion.runs.figures import busiest_slice, cropped
+from stunet_perfusion.support.staged import staged_file
 
 TRUTH = "truth"
 

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.evaluation.subjects import OpenSubject, Subject
 from stunet_perfusion.phantom import (
     DOSES,
@@ -22,7 +21,8 @@ from stunet_perfusion.phantom import (
 )
 from stunet_perfusion.phantom.anatomy import Tissue
 from stunet_perfusion.phantom.second_family import second_physiology, second_protocol
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.preprocessing.preparation import prepare
+from stunet_perfusion.support.errors import InputError
 
 Family = Literal["training", "second"]
 

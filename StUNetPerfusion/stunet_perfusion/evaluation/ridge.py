@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.evaluation.classical import mean_curve
 from stunet_perfusion.evaluation.methods import Method, MethodMap, Table
-from stunet_perfusion.preparation import PreparedSeries
-from stunet_perfusion.reference import first_pass_cbv
-from stunet_perfusion.standardize import cbv_scale, frame_window, recover_scale
+from stunet_perfusion.inference.standardize import frame_window
+from stunet_perfusion.kinetics.cbv_scale import cbv_scale, recover_scale
+from stunet_perfusion.kinetics.closed_form import mean_curve
+from stunet_perfusion.kinetics.reference import first_pass_cbv
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.writing import write_json
 
 FRAMES = 64

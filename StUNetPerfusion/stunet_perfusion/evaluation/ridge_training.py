@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stunet_perfusion.evaluation.classical import closed_form
 from stunet_perfusion.evaluation.equation1 import Ends, at_lower_dose
 from stunet_perfusion.evaluation.ridge import Moments, RidgeFit, fit, moments
 from stunet_perfusion.evaluation.subjects import Subject
+from stunet_perfusion.kinetics.closed_form import closed_form
 from stunet_perfusion.phantom import DOSES
-from stunet_perfusion.preparation import prepare
-from stunet_perfusion.progress import Progress, no_progress
+from stunet_perfusion.preprocessing.preparation import prepare
+from stunet_perfusion.support.progress import Progress, no_progress
 
 
 def fit_ridge(subjects: Sequence[Subject], ends: Ends = "shrink", progress: Progress = no_progress) -> list[RidgeFit]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.evaluation.equation1 import Ends
 from stunet_perfusion.evaluation.figures import save_figures
 from stunet_perfusion.evaluation.methods import Method, Table
@@ -15,8 +14,9 @@ from stunet_perfusion.evaluation.report import report_text
 from stunet_perfusion.evaluation.subject_files import scores_of
 from stunet_perfusion.evaluation.subjects import Subject
 from stunet_perfusion.evaluation.tables import write_table
-from stunet_perfusion.progress import Progress, no_progress, part_of
-from stunet_perfusion.staged import staged_file
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, no_progress, part_of
+from stunet_perfusion.support.staged import staged_file
 
 #: Where the files of subjects are, and the files of the whole.
 SUBJECTS = "subjects"

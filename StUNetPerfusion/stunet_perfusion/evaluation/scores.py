@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.evaluation.classical import VERBENA, closed_form
+from stunet_perfusion.evaluation.classical import VERBENA
 from stunet_perfusion.evaluation.equation1 import Ends, at_lower_dose
 from stunet_perfusion.evaluation.map_metrics import coverage, edge_sharpness, hot_spot
 from stunet_perfusion.evaluation.methods import Method, MethodMap, Table
 from stunet_perfusion.evaluation.subjects import OpenSubject, Subject
+from stunet_perfusion.kinetics.closed_form import closed_form
 from stunet_perfusion.metrics import compare_maps
 from stunet_perfusion.phantom import DOSES
-from stunet_perfusion.preparation import PreparedSeries, prepare
-from stunet_perfusion.progress import Progress, no_progress, part_of
+from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, no_progress, part_of
 
 #: The paper's scores, as `compare_maps` names them.
 PAPER_SCORES = ("l2", "tumor_l2", "l1", "tumor_l1", "ssim")

@@ -13,7 +13,7 @@ from stunet_perfusion.evaluation.methods import Method, Table
 from stunet_perfusion.evaluation.panels import PanelKeeper
 from stunet_perfusion.evaluation.scores import SubjectScores, score_subject
 from stunet_perfusion.evaluation.subjects import Subject
-from stunet_perfusion.progress import Progress, no_progress
+from stunet_perfusion.support.progress import Progress, no_progress
 from stunet_perfusion.writing import write_json
 
 #: Raised when scores come out otherwise from the same maps.

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from stunet_perfusion.cases import Case
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.provenance import sha256_of_path
 from stunet_perfusion.reading import read_map, read_mask, read_series
+from stunet_perfusion.runs.provenance import sha256_of_path
 from stunet_perfusion.series import DscSeries, Grid
+from stunet_perfusion.support.errors import InputError
 
 #: Family of subjects that come from files.
 CASES = "cases"

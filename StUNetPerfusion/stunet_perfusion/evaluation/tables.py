@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stunet_perfusion.staged import staged_file
+from stunet_perfusion.support.staged import staged_file
 
 
 def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 
 class Convolution(nn.Sequential):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from stunet_perfusion.network_quantities import CURVES_AND_FIT, MAPS
-from stunet_perfusion.networks.guided_average import GuidedAverage
+from stunet_perfusion.networks.nonlocal_means import NonlocalMeans
+from stunet_perfusion.networks.quantities import CURVES_AND_FIT, MAPS
 
 #: How many maps the guided average takes.
-GUIDED_MAPS = MAPS[CURVES_AND_FIT]
+NONLOCAL_MAPS = MAPS[CURVES_AND_FIT]
 
 
 class MapRefinement(nn.Module):
@@ -28,10 +28,10 @@ class MapRefinement(nn.Module):
 
     def __init__(self, maps: int, width: int, outputs: int, dilations: Sequence[int], guided: bool = False) -> None:
         super().__init__()
-        self.average = GuidedAverage() if guided else None
+        self.average = NonlocalMeans() if guided else None
         #: Rows beyond an output row, on either side, that can change it.
-        self.reach = sum(dilations) + (GuidedAverage.reach if guided else 0)
-        channels = maps + (GuidedAverage.outputs if guided else 0)
+        self.reach = sum(dilations) + (NonlocalMeans.reach if guided else 0)
+        channels = maps + (NonlocalMeans.outputs if guided else 0)
         layers: list[nn.Module] = []
         for dilation in dilations:
             layer = nn.Conv2d(channels, width, 3, padding=dilation, dilation=dilation)

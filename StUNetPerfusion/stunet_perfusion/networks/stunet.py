@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.networks.blocks import (
     Convolution,
     check_multiple,
     maximum_over_time,
     mean_and_maximum_over_time,
 )
-from stunet_perfusion.networks.map_refinement import GUIDED_MAPS, MapRefinement
+from stunet_perfusion.networks.map_refinement import NONLOCAL_MAPS, MapRefinement
+from stunet_perfusion.support.errors import InputError
 
 #: The paper's kernels, written (time, rows, columns). A reduction's stride is its kernel.
 ENCODER_KERNEL = (7, 3, 3)
@@ -44,7 +44,7 @@ class StUNet(nn.Module):
     :param refine: dilations of further 3x3 convolutions that see nothing but the maps, and whose result is added to the
         decoder's. They reduce no rows, so that what they say of a pixel is the same in every strip with context.
     :param refine_width: their channels
-    :param guided: begin the refinement with the `GuidedAverage` of the maps, which are those of `CURVES_AND_FIT`
+    :param guided: begin the refinement with the `NonlocalMeans` of the maps, which are those of `CURVES_AND_FIT`
     :raises InputError: an unknown skip, or another number of levels in the decoder than in the encoder
     """
 
@@ -72,8 +72,8 @@ class StUNet(nn.Module):
             raise InputError("stU-Net", fact, f"give {len(self.widths) - 1} of them")
         if refine and not maps:
             raise InputError("stU-Net", "has no maps to refine", "give it maps, or leave 'refine' out")
-        if guided and not (refine and maps == GUIDED_MAPS):
-            fact = f"averages like neighbors of {GUIDED_MAPS} maps, and refines them"
+        if guided and not (refine and maps == NONLOCAL_MAPS):
+            fact = f"averages like neighbors of {NONLOCAL_MAPS} maps, and refines them"
             raise InputError("stU-Net", fact, "give it the input 'curves-and-fit' and 'refine', or leave 'guided' out")
         self.convolutions = convolutions
         self.finish = finish

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.networks.blocks import Convolution, check_multiple
+from stunet_perfusion.support.errors import InputError
 
 KERNEL = 3
 GLOBAL_DILATIONS = (1, 2, 4, 8)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.phantom import constants as known
 from stunet_perfusion.phantom.anatomy import Tissue
+from stunet_perfusion.support.errors import InputError
 
 #: The first frames in which the magnetization's approach to the steady state is seen.
 _APPROACH_FRAMES = 5

@@ -11,9 +11,9 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.phantom.images import read_upright
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
 
 
 class Tissue(IntEnum):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stunet_perfusion.reference.maps import BRAIN_DENSITY, HEMATOCRIT_LARGE, HEMATOCRIT_SMALL
+from stunet_perfusion.kinetics.reference.maps import BRAIN_DENSITY, HEMATOCRIT_LARGE, HEMATOCRIT_SMALL
 
 
 class Constant(NamedTuple):

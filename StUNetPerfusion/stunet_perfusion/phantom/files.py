@@ -9,7 +9,7 @@ import numpy as np
 
 from stunet_perfusion.phantom.anatomy import Tissue
 from stunet_perfusion.phantom.phantom import DOSES, Phantom
-from stunet_perfusion.progress import Progress, no_progress, part_of
+from stunet_perfusion.support.progress import Progress, no_progress, part_of
 from stunet_perfusion.writing import staged_output, write_map, write_series
 
 #: The name of the series at each dose.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 
 def read_upright(path: Path, way_out: str) -> sitk.Image:

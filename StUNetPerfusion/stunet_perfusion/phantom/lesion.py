@@ -8,9 +8,9 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.phantom.anatomy import PARENCHYMA, Anatomy, Tissue
 from stunet_perfusion.phantom.images import read_upright
+from stunet_perfusion.support.errors import InputError
 
 _CEREBRAL_WHITE = (Tissue.WHITE_LEFT, Tissue.WHITE_RIGHT)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.phantom.anatomy import Anatomy, anatomy_from_labels, mni_anatomy
 from stunet_perfusion.phantom.drawn import drawn_anatomy
+from stunet_perfusion.support.errors import InputError
 
 
 def image_files(paths: Sequence[Path], names: Sequence[str] = ("mni",)) -> tuple[str, ...]:

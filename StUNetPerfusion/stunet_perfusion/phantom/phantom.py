@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.phantom import acquisition, lesion
 from stunet_perfusion.phantom import constants as known
 from stunet_perfusion.phantom.acquisition import Baseline, Protocol
@@ -21,6 +20,7 @@ from stunet_perfusion.phantom.positioning import position_head, tissue_fractions
 from stunet_perfusion.phantom.residues import RESIDUES
 from stunet_perfusion.phantom.vessels import with_vessels
 from stunet_perfusion.series import DscSeries, Grid
+from stunet_perfusion.support.errors import InputError
 
 #: The doses that the paper compares: full, half and quarter.
 DOSES = (1.0, 0.5, 0.25)

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from stunet_perfusion.cases import FILES, Case
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress, no_progress, part_of
 from stunet_perfusion.qin.finding import FoundSeries, Session
 from stunet_perfusion.qin.reduction import reduce_mask, reduce_series, reduction_factor
 from stunet_perfusion.reading import read_series
 from stunet_perfusion.reading.formats import open_recording
 from stunet_perfusion.reading.volumes import resample_mask
 from stunet_perfusion.series import Grid
-from stunet_perfusion.staged import staged_output
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, no_progress, part_of
+from stunet_perfusion.support.staged import staged_output
 from stunet_perfusion.writing import write_map, write_series
 
 #: Kinds of series that are masks, named as the columns of the table of cases.

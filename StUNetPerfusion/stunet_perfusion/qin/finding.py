@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.series import FEWEST_FRAMES
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, no_progress
 
 _TAGS = (
     "PatientID",

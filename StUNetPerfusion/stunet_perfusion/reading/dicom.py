@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress
 from stunet_perfusion.reading.dicom_choice import images_of_one_series
 from stunet_perfusion.reading.dicom_files import read_file, read_files
 from stunet_perfusion.reading.dicom_frames import sort_into_frames
@@ -16,6 +14,8 @@ from stunet_perfusion.reading.dicom_geometry import grid_of, slices_of
 from stunet_perfusion.reading.dicom_headers import ImageHeader
 from stunet_perfusion.reading.dicom_pixels import stored_frames
 from stunet_perfusion.reading.recording import Recording, empty_signal
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress
 
 
 def open_dicom(path: Path, progress: Progress, wanted: str | None = None) -> Recording:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading.dicom_files import DicomFile, SeriesName
 from stunet_perfusion.reading.dicom_headers import ImageHeader
+from stunet_perfusion.support.errors import InputError
 
 #: Scales are written with a few digits.
 _SAME_SCALE = 1.001

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading.dicom_headers import ImageHeader, moments
 from stunet_perfusion.reading.dicom_rules import RULES, is_consistent
+from stunet_perfusion.support.errors import InputError
 
 #: Numbers of a frame of which each slice has only one image.
 _TEMPORAL_POSITIONS = ("TemporalPositionIdentifier", "TemporalPositionIndex")

@@ -9,10 +9,10 @@ from typing import Any
 import pydicom
 from pydicom.datadict import tag_for_keyword
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading.dicom_headers import ImageHeader, PixelSource, image_header, image_values, number
 from stunet_perfusion.reading.dicom_philips import philips_frame, philips_values, scale_slope
 from stunet_perfusion.reading.dicom_rules import DIMENSION_INDEX
+from stunet_perfusion.support.errors import InputError
 
 _SHARED = "SharedFunctionalGroupsSequence"
 _PER_FRAME = "PerFrameFunctionalGroupsSequence"

@@ -12,12 +12,12 @@ import pydicom
 from pydicom.datadict import tag_for_keyword
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress
 from stunet_perfusion.reading.dicom_enhanced import ENHANCED_TAGS, enhanced_images, is_enhanced
 from stunet_perfusion.reading.dicom_headers import IMAGE_TAGS, ImageHeader, PixelSource, image_header, image_values
 from stunet_perfusion.reading.dicom_mosaic import MOSAIC_TAGS, is_mosaic, mosaic_images
 from stunet_perfusion.reading.dicom_philips import PHILIPS_TAGS, philips_values, scale_slope
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress
 
 _FILE_TAGS = (
     "SOPInstanceUID",

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading.dicom_completeness import refuse_doubled, refuse_missing
 from stunet_perfusion.reading.dicom_headers import ImageHeader, moments
 from stunet_perfusion.reading.dicom_rules import RULES, Rule, is_consistent
 from stunet_perfusion.reading.timing import FRAME_INTERVALS
+from stunet_perfusion.support.errors import InputError
 
 #: Parts of a second by which whole seconds may be early or late.
 _SHIFTS = np.linspace(-0.5, 0.5, 11)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading.dicom_headers import ImageHeader
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
 
 #: Positions are written with a few digits; the same slice may differ by this much, mm.
 _SAME_PLACE = 0.05

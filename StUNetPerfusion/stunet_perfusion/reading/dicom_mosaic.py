@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading.dicom_headers import ImageHeader
 from stunet_perfusion.reading.siemens_csa import read_csa
+from stunet_perfusion.support.errors import InputError
 
 #: Group, creator and element of the number of images, and of the private "CSA" header.
 _IMAGES = (0x0019, "SIEMENS MR HEADER", 0x0A)

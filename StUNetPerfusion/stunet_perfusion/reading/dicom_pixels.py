@@ -19,8 +19,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import get_decoder, iter_pixels
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading.stream import readable
+from stunet_perfusion.support.errors import InputError
 
 #: What GDCM in SimpleITK decodes.
 _READ_BY_SIMPLEITK = (

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import no_progress
 from stunet_perfusion.reading.bids import BidsName, is_dataset
 from stunet_perfusion.reading.formats import is_dicom, open_recording
 from stunet_perfusion.reading.recording import Recording
 from stunet_perfusion.reading.volume_files import counted_files, natural_key
 from stunet_perfusion.series import FEWEST_FRAMES
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import no_progress
 
 _IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd")
 

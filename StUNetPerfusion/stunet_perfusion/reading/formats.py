@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress
 from stunet_perfusion.reading.recording import Recording
 from stunet_perfusion.reading.stream import readable
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress
 
 #: Where the name of the format is in a DICOM file, behind a preamble without meaning.
 _DICOM_MARK = slice(128, 132)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress
 from stunet_perfusion.reading.nifti_header import NiftiHeader, read_header
 from stunet_perfusion.reading.recording import Recording, empty_signal
 from stunet_perfusion.reading.stream import Encoding, fill_frames, readable
 from stunet_perfusion.reading.timing import seconds_in, unknown_unit
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress
 
 #: What software writes as the frame interval where it does not know it.
 _PLACEHOLDER_INTERVAL = 1.0

@@ -12,13 +12,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress
 from stunet_perfusion.reading.nrrd_header import read_header
 from stunet_perfusion.reading.nrrd_times import sequence_times
 from stunet_perfusion.reading.recording import Recording, empty_signal
 from stunet_perfusion.reading.stream import Encoding, fill_frames, fill_interleaved, readable
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress
 
 #: What turns coordinates of each space into left-posterior-superior.
 _TO_LPS = {

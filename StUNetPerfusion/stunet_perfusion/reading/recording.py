@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)

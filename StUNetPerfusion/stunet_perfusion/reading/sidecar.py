@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading.bids import BidsName, sidecars_of
+from stunet_perfusion.support.errors import InputError
 
 #: Keys under which times of single frames are given, in seconds: BIDS for fMRI, BIDS for PET, and ours.
 _TIME_KEYS = ("VolumeTiming", "FrameTimesStart", "FrameTimes")

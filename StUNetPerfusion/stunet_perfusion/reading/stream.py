@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress
 
 
 @dataclass(frozen=True)

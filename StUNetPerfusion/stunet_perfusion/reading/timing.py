@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading.sidecar import Sidecar
+from stunet_perfusion.support.errors import InputError
 
 #: DSC series are taken every 0.5 to 3 s; the bounds are wide, but tell seconds from milliseconds.
 FRAME_INTERVALS = (0.05, 20.0)

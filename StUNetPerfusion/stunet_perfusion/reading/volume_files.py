@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.reading.recording import Recording, empty_signal
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, no_progress
 
 _NUMBER = re.compile(r"(\d+)")
 _PERSON = re.compile(r"(?:sub|ses)-[a-zA-Z0-9]+")

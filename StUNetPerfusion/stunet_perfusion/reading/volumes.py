@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import no_progress
 from stunet_perfusion.reading.formats import open_recording
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import no_progress
 
 
 def read_map(path: str | Path) -> tuple[np.ndarray, Grid]:

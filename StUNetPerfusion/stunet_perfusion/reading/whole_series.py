@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress, no_progress, part_of
 from stunet_perfusion.reading.folder_series import find_series
 from stunet_perfusion.reading.formats import open_recording
 from stunet_perfusion.reading.recording import Recording
@@ -13,6 +11,8 @@ from stunet_perfusion.reading.sidecar import Sidecar, read_sidecar, read_sidecar
 from stunet_perfusion.reading.timing import decide_echo_time, decide_times
 from stunet_perfusion.reading.volume_files import open_volumes
 from stunet_perfusion.series import DscSeries, check_series
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, no_progress, part_of
 
 #: Share of the work that the headers of a folder are.
 _HEADERS = 0.3

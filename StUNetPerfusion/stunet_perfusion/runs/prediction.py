@@ -10,13 +10,19 @@ from typing import Any
 import torch
 
 from stunet_perfusion import __version__
-from stunet_perfusion.checkpoint import Checkpoint, load
-from stunet_perfusion.predict import PredictedCase, PredictionSettings, predict_case
-from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress, part_of
+from stunet_perfusion.inference.predict import PredictedCase, PredictionSettings, predict_case
+from stunet_perfusion.networks.checkpoint import Checkpoint, load
 from stunet_perfusion.reading import read_mask, read_series
-from stunet_perfusion.resources import shipped_checkpoint
 from stunet_perfusion.runs.folders import series_of_folder
 from stunet_perfusion.runs.results import USE, ResultMap, write_results
+from stunet_perfusion.support.progress import (
+    CheckCancelled,
+    Progress,
+    never_cancelled,
+    no_progress,
+    part_of,
+)
+from stunet_perfusion.support.resources import shipped_checkpoint
 from stunet_perfusion.writing.bids import bids_names, desc_of_prediction, refuse_raw_data_set
 
 #: The unit of a predicted map.

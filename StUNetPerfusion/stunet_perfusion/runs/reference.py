@@ -8,14 +8,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from stunet_perfusion.aif import ArterialInput, aif_from_file, aif_from_vessels, automatic_aif
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.preparation import PreparedSeries, prepare
-from stunet_perfusion.progress import Progress, no_progress, part_of
+from stunet_perfusion.kinetics.aif import (
+    ArterialInput,
+    aif_from_file,
+    aif_from_vessels,
+    automatic_aif,
+)
+from stunet_perfusion.kinetics.reference.case import ReferenceSettings, describe_reference, reference_case
+from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.reading import read_mask, read_series
-from stunet_perfusion.reference.case import ReferenceSettings, describe_reference, reference_case
 from stunet_perfusion.runs.folders import series_of_folder
 from stunet_perfusion.runs.results import ResultMap, write_results
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, no_progress, part_of
 from stunet_perfusion.writing.bids import bids_names, refuse_raw_data_set
 
 _DESCRIPTIONS = {

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress, no_progress
-from stunet_perfusion.provenance import find_file, sha256_of_array, sha256_of_path
 from stunet_perfusion.reading import read_map
-from stunet_perfusion.staged import staged_output
-from stunet_perfusion.threads import torch_threads
+from stunet_perfusion.runs.provenance import find_file, sha256_of_array, sha256_of_path
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, no_progress
+from stunet_perfusion.support.staged import staged_output
+from stunet_perfusion.support.threads import torch_threads
 from stunet_perfusion.writing.bids import REPORT_KEY
 
 _Request = TypeVar("_Request")
@@ -183,8 +183,8 @@ def _run(
         request = _request(ReferenceRequest, report, provenance, files)
         return run_reference(request, stage, output, progress=progress)
     if provenance["verb"] == "predict":
-        from stunet_perfusion.devices import choose_device
         from stunet_perfusion.runs.prediction import PredictionRequest, run_prediction
+        from stunet_perfusion.support.devices import choose_device
 
         request = _request(PredictionRequest, report, provenance, files)
         settings = replace(request.settings, device=choose_device(device or request.settings.device))

@@ -9,9 +9,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from stunet_perfusion.identity import identity_of
-from stunet_perfusion.provenance import describe_files, sha256_of_acquisition, sha256_of_array, versions
+from stunet_perfusion.runs.provenance import (
+    describe_files,
+    sha256_of_acquisition,
+    sha256_of_array,
+    versions,
+)
 from stunet_perfusion.series import DscSeries
+from stunet_perfusion.support.identity import identity_of
 from stunet_perfusion.writing import write_json, write_map
 from stunet_perfusion.writing.bids import BidsNames, write_derivative_description
 

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 _Job = TypeVar("_Job", bound=tuple)
 _Result = TypeVar("_Result")

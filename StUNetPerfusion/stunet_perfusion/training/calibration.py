@@ -19,14 +19,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import norm
 
-from stunet_perfusion.checkpoint import Checkpoint
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.inference.box import out_of_box
+from stunet_perfusion.inference.predict import plan_for, predict_standardized
+from stunet_perfusion.inference.slice_input import noise_slice
+from stunet_perfusion.kinetics.cbv_scale import closed_form_scale
+from stunet_perfusion.networks.checkpoint import Checkpoint
 from stunet_perfusion.phantom import DOSES, Phantom
-from stunet_perfusion.predict import plan_for, predict_standardized
-from stunet_perfusion.preparation import PreparedSeries, prepare
-from stunet_perfusion.progress import Progress, no_progress
-from stunet_perfusion.slice_input import noise_slice
-from stunet_perfusion.standardize import closed_form_scale, out_of_box
+from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, no_progress
 
 #: The share of voxels whose truth is to lie within the interval, and its half width in standard deviations.
 LEVEL = 0.95

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.evaluation.classical import closed_form
+from stunet_perfusion.kinetics.closed_form import closed_form
 from stunet_perfusion.phantom import image_files
-from stunet_perfusion.preparation import prepare
-from stunet_perfusion.progress import Progress, no_progress
-from stunet_perfusion.provenance import sha256_of_path
+from stunet_perfusion.preprocessing.preparation import prepare
+from stunet_perfusion.runs.provenance import sha256_of_path
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, no_progress
 from stunet_perfusion.training.phantom_cases import (
     VERBENA_BASELINE_FRAMES,
     PhantomLessons,

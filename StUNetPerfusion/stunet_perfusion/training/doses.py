@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from stunet_perfusion.dose import Method, simulate_dose
-from stunet_perfusion.preparation import PreparedSeries
+from stunet_perfusion.dose.simulate import Method, simulate_dose
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
 from stunet_perfusion.training.settings import DoseSettings
 
 

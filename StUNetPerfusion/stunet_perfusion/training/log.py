@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stunet_perfusion.staged import staged_file
+from stunet_perfusion.support.staged import staged_file
 
 _COLUMNS = ("epoch", "loss", "learning_rate", "strips", "seconds", "waited")
 

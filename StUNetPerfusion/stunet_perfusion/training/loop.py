@@ -11,9 +11,14 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset, default_collate
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.networks.stunet import StUNet
-from stunet_perfusion.progress import CheckCancelled, Progress, never_cancelled, no_progress
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import (
+    CheckCancelled,
+    Progress,
+    never_cancelled,
+    no_progress,
+)
 from stunet_perfusion.training.background import one_ahead
 from stunet_perfusion.training.losses import LossSums, loss_sums
 from stunet_perfusion.training.processes import OneProcess, Processes

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from stunet_perfusion.network_quantities import LOG_ERROR_LIMITS
+from stunet_perfusion.networks.quantities import LOG_ERROR_LIMITS
 
 #: Of the robust loss, in the target's unit: for corrections to the fit, standard deviations of its noise.
 ROBUST_LIMIT = 4.0

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from stunet_perfusion import __version__
-from stunet_perfusion.provenance import versions
+from stunet_perfusion.runs.provenance import versions
 from stunet_perfusion.training.processes import Processes
 from stunet_perfusion.training.settings import TrainingSettings
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.evaluation.classical import closed_form
+from stunet_perfusion.kinetics.closed_form import closed_form
 from stunet_perfusion.phantom import (
     DOSES,
     Anatomy,
@@ -19,7 +18,8 @@ from stunet_perfusion.phantom import (
     random_protocol,
     tumor_from_file,
 )
-from stunet_perfusion.preparation import prepare
+from stunet_perfusion.preprocessing.preparation import prepare
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.doses import draw_share, lowered
 from stunet_perfusion.training.settings import PHYSICAL, DoseSettings
 from stunet_perfusion.training.strip_dataset import Recipe, TrainingSlices, training_slices

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from stunet_perfusion.devices import choose_device
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.networks.layout import use_channels_last
+from stunet_perfusion.networks.memory_layout import use_channels_last
+from stunet_perfusion.support.devices import choose_device
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.batch_normalization import normalize_over_processes
 from stunet_perfusion.training.settings import ComputingSettings
 

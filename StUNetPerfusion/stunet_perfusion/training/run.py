@@ -11,14 +11,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from stunet_perfusion import checkpoint
-from stunet_perfusion.checkpoint import Checkpoint, CheckpointInfo, NetworkInput
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.network_quantities import BOXES, CORRECTIONS, INPUT_QUANTITIES, MAPS, TARGETS
-from stunet_perfusion.networks import build_network
-from stunet_perfusion.processors import processors
-from stunet_perfusion.progress import Progress, no_progress
-from stunet_perfusion.strips import StripRule
+from stunet_perfusion.inference.strips import StripRule
+from stunet_perfusion.networks import checkpoint
+from stunet_perfusion.networks.build import build_network
+from stunet_perfusion.networks.checkpoint import Checkpoint, CheckpointInfo, NetworkInput
+from stunet_perfusion.networks.quantities import (
+    BOXES,
+    CORRECTIONS,
+    INPUT_QUANTITIES,
+    MAPS,
+    TARGETS,
+)
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.processors import processors
+from stunet_perfusion.support.progress import Progress, no_progress
 from stunet_perfusion.training.background import in_background
 from stunet_perfusion.training.curriculum import Curriculum, curriculum_of
 from stunet_perfusion.training.log import add_to_tensorboard, write_log

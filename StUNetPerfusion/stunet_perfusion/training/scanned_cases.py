@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from stunet_perfusion.aif import automatic_aif
 from stunet_perfusion.cases import FILES, Case, read_cases
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.preparation import PreparedSeries, prepare
-from stunet_perfusion.qin.splitting import split_subjects
+from stunet_perfusion.kinetics.aif import automatic_aif
+from stunet_perfusion.kinetics.reference import reference_cbv
+from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.reading import read_map, read_mask, read_series
-from stunet_perfusion.reference import reference_cbv
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.doses import draw_share, lowered
 from stunet_perfusion.training.settings import DoseSettings
 from stunet_perfusion.training.strip_dataset import Recipe, TrainingSlices, training_slices
+from stunet_perfusion.training.subject_split import split_subjects
 from stunet_perfusion.training.validation import HeldOutCase
 
 TABLE = "cases.csv"

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
-from stunet_perfusion.dose import METHODS, check_dose
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.network_quantities import BOXES, INPUT_QUANTITIES, TARGETS
-from stunet_perfusion.strip_rule import StripRule
+from stunet_perfusion.dose.simulate import METHODS, check_dose
+from stunet_perfusion.networks.quantities import BOXES, INPUT_QUANTITIES, TARGETS
+from stunet_perfusion.networks.strip_rule import StripRule
+from stunet_perfusion.support.errors import InputError
 
 #: The dose as phantoms are scanned at it. Series that were scanned already have to be lowered by one of `METHODS`.
 PHYSICAL = "physical"

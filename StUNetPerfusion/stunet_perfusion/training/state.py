@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.staged import staged_file
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.staged import staged_file
 
 FORMAT_VERSION = 1
 

@@ -9,19 +9,19 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from stunet_perfusion.checkpoint_document import NetworkInput
-from stunet_perfusion.network_quantities import CORRECTION_TO_FIT, MAPS, Z_SCORE
-from stunet_perfusion.preparation import PreparedSeries
-from stunet_perfusion.slice_input import FIT_CLIP, slice_for_network
-from stunet_perfusion.standardize import (
+from stunet_perfusion.inference.box import into_box
+from stunet_perfusion.inference.slice_input import FIT_CLIP, slice_for_network
+from stunet_perfusion.inference.standardize import plan_standardization
+from stunet_perfusion.inference.strips import cut_strip, strip_starts
+from stunet_perfusion.kinetics.cbv_scale import (
     CLIP,
     CLOSED_FORM_UNIT,
     cbv_scale,
     closed_form_scale,
-    into_box,
-    plan_standardization,
 )
-from stunet_perfusion.strips import cut_strip, strip_starts
+from stunet_perfusion.networks.checkpoint_document import NetworkInput
+from stunet_perfusion.networks.quantities import CORRECTION_TO_FIT, MAPS, Z_SCORE
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
 
 #: Strips with less brain than this share of their pixels teach little, and there are many of them.
 LEAST_BRAIN = 0.05

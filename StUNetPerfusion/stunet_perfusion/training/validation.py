@@ -8,12 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
-from stunet_perfusion.checkpoint import Checkpoint
+from stunet_perfusion.inference.predict import predict_standardized
+from stunet_perfusion.kinetics.cbv_scale import CLIP
 from stunet_perfusion.metrics import l2, pearson, standardized
+from stunet_perfusion.networks.checkpoint import Checkpoint
 from stunet_perfusion.phantom import DOSES, Phantom
-from stunet_perfusion.predict import predict_standardized
-from stunet_perfusion.preparation import PreparedSeries, prepare
-from stunet_perfusion.standardize import CLIP
+from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.training.doses import lowered
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from stunet_perfusion.processors import default_threads, keep_linear_algebra_to_one_thread
+from stunet_perfusion.support.processors import default_threads, keep_linear_algebra_to_one_thread
 
 #: What other libraries of linear algebra that numpy may come with take their number of threads from.
 _THREAD_VARIABLES = ("MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_NUM_THREADS")

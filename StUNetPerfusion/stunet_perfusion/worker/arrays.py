@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 
 
 def read_array(path: Path, mapped: bool = False) -> np.ndarray:

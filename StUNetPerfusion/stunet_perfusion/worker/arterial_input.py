@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from stunet_perfusion.aif import ArterialInput, aif_from_vessels, automatic_aif
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.preparation import PreparedSeries
-from stunet_perfusion.progress import CheckCancelled
-from stunet_perfusion.reference.case import concentration_unit
+from stunet_perfusion.kinetics.aif import ArterialInput, aif_from_vessels, automatic_aif
+from stunet_perfusion.kinetics.reference.case import concentration_unit
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import CheckCancelled
 from stunet_perfusion.worker.arrays import read_mask
 from stunet_perfusion.worker.protocol import AifSource
 

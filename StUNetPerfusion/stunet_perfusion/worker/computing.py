@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.processors import default_threads
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.processors import default_threads
 
 
 def thread_count(threads: int | None) -> int:
@@ -26,7 +26,7 @@ def use_device(device: str, threads: int | None) -> str:
     """
     import torch
 
-    from stunet_perfusion.devices import choose_device
+    from stunet_perfusion.support.devices import choose_device
 
     torch.set_num_threads(thread_count(threads))
     return choose_device(device)

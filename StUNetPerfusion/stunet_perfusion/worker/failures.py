@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from stunet_perfusion.errors import InputError, OutputError
+from stunet_perfusion.support.errors import InputError, OutputError
 
 #: Options of the command line, which messages of the science package name; the client has none.
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: [A-Z]{2,}(?:\.txt)?\b)?")

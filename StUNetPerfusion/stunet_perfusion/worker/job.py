@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from stunet_perfusion.errors import OutputError
-from stunet_perfusion.progress import Cancelled
-from stunet_perfusion.staged import staged_output
+from stunet_perfusion.support.errors import OutputError
+from stunet_perfusion.support.progress import Cancelled
+from stunet_perfusion.support.staged import staged_output
 from stunet_perfusion.worker.channel import Replies
 from stunet_perfusion.worker.protocol import Request
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stunet_perfusion.dose import Method, check_dose, simulate_dose
-from stunet_perfusion.preparation import PreparedSeries
-from stunet_perfusion.progress import Progress
+from stunet_perfusion.dose.simulate import Method, check_dose, simulate_dose
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
+from stunet_perfusion.support.progress import Progress
 from stunet_perfusion.worker.open_series import OpenSeries
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from stunet_perfusion import __version__
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Cancelled
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Cancelled
 from stunet_perfusion.worker.channel import Replies, read_in_background
 from stunet_perfusion.worker.failures import Failure, failure_of
 from stunet_perfusion.worker.job import Job

@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from stunet_perfusion.equation1_trace import notes_on_trace
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.preparation import PreparedSeries, prepare
+from stunet_perfusion.curve_fit.equation1_detection import notes_on_equation1
+from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.series import DscSeries, Grid, check_series
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.worker.arrays import read_array, read_mask
 from stunet_perfusion.worker.protocol import Open
 
@@ -68,7 +68,7 @@ def open_series(request: Open, folder: Path) -> OpenSeries:
     series = check_series(_series(request, read_array(path, mapped=True)))
     mask = None if request.mask is None else read_mask(folder / request.mask, series.grid.shape, "brain mask")
     prepared = prepare(series, mask=mask, drop_frames=request.drop_frames)
-    for note in notes_on_trace(prepared):
+    for note in notes_on_equation1(prepared):
         prepared = replace(prepared, series=prepared.series.with_note(note))
     nothing = np.broadcast_to(np.float32(0), prepared.series.signal.shape)
     return OpenSeries(path, with_signal(prepared, nothing), request.drop_frames)

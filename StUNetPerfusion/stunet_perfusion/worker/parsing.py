@@ -7,7 +7,7 @@ import types
 from dataclasses import MISSING, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from stunet_perfusion.errors import InputError
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.worker.protocol import REQUESTS, Request
 
 _WAY_OUT = "follow stunet_perfusion/worker/protocol.py"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.resources import shipped_checkpoint
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.resources import shipped_checkpoint
 
 if TYPE_CHECKING:
-    from stunet_perfusion.checkpoint import Checkpoint
-    from stunet_perfusion.networks import CbvNetwork
-    from stunet_perfusion.strips.stages import StUNetStages
+    from stunet_perfusion.inference.strips.stages import StUNetStages
+    from stunet_perfusion.networks.build import CbvNetwork
+    from stunet_perfusion.networks.checkpoint import Checkpoint
     from stunet_perfusion.worker.open_series import OpenSeries
 
 _Value = TypeVar("_Value")
@@ -84,10 +84,10 @@ class Session:
 
     def network_on(self, path: str | None, device: str) -> ReadyNetwork:
         """Its network on a device, made ready once."""
-        from stunet_perfusion.devices import naming_exhausted_memory
+        from stunet_perfusion.inference.strips import take_apart
         from stunet_perfusion.networks.folding import fold_batch_normalization
-        from stunet_perfusion.networks.layout import use_channels_last
-        from stunet_perfusion.strips import take_apart
+        from stunet_perfusion.networks.memory_layout import use_channels_last
+        from stunet_perfusion.support.devices import naming_exhausted_memory
 
         _, checkpoint, networks = self._loaded(path)
         if device not in networks:
@@ -97,7 +97,7 @@ class Session:
         return networks[device]
 
     def _loaded(self, path: str | None) -> tuple[tuple[int, int], Checkpoint, dict[str, ReadyNetwork]]:
-        from stunet_perfusion.checkpoint import load
+        from stunet_perfusion.networks.checkpoint import load
 
         place = shipped_checkpoint() if path is None else self.folder / path
         stamp = (0, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stunet_perfusion.staged import staged_file, staged_output
+from stunet_perfusion.support.staged import staged_file, staged_output
 from stunet_perfusion.writing.documents import write_json, write_sidecar
 from stunet_perfusion.writing.images import write_map, write_series
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from stunet_perfusion import __version__
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.reading.bids import BidsName
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.writing.documents import write_json
 
 BIDS_VERSION = "1.10.0"

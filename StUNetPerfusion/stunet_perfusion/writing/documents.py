@@ -8,7 +8,7 @@ from typing import Any
 
 from stunet_perfusion.reading.sidecar import sidecar_path
 from stunet_perfusion.series import DscSeries, is_evenly_spaced
-from stunet_perfusion.staged import staged_file
+from stunet_perfusion.support.staged import staged_file
 
 
 def write_json(path: str | Path, document: dict[str, Any]) -> None:

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from stunet_perfusion.errors import OutputError
-from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.series import DscSeries, Grid
-from stunet_perfusion.staged import staged_file
+from stunet_perfusion.support.errors import OutputError
+from stunet_perfusion.support.progress import Progress, no_progress
+from stunet_perfusion.support.staged import staged_file
 from stunet_perfusion.writing.documents import write_sidecar
 from stunet_perfusion.writing.nifti import write_nifti
 from stunet_perfusion.writing.nrrd import write_nrrd_sequence, write_nrrd_volume

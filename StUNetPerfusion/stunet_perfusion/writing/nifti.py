@@ -8,8 +8,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.progress import Progress, no_progress
 
 #: NIfTI's code for "coordinates of the scanner".
 _SCANNER = 1

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stunet_perfusion.progress import Progress, no_progress
 from stunet_perfusion.series import DscSeries, Grid
+from stunet_perfusion.support.progress import Progress, no_progress
 
 _TYPES = {"u1": "uint8", "i1": "int8", "u2": "uint16", "i2": "int16", "u4": "uint32", "i4": "int32", "f4": "float"}
 _COMPRESSION = 1

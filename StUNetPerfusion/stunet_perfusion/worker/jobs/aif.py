@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stunet_perfusion.reference.baseline import baseline_frames
+from stunet_perfusion.kinetics.reference.baseline import baseline_frames
 from stunet_perfusion.worker.arterial_input import AifFinder, describe_aif
 from stunet_perfusion.worker.job import Job
 from stunet_perfusion.worker.protocol import Aif

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stunet_perfusion.errors import InputError
 from stunet_perfusion.metrics import compare_maps
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.worker.arrays import read_array, read_mask
 from stunet_perfusion.worker.job import Job
 from stunet_perfusion.worker.protocol import Compare

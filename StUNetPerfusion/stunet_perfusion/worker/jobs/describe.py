@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stunet_perfusion.checkpoint_document import describe
-from stunet_perfusion.resources import shipped_checkpoint
+from stunet_perfusion.networks.checkpoint_document import describe
+from stunet_perfusion.support.resources import shipped_checkpoint
 from stunet_perfusion.worker.job import Job
 from stunet_perfusion.worker.protocol import Describe
 from stunet_perfusion.worker.session import Session

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from stunet_perfusion import __version__
-from stunet_perfusion.processors import default_threads, processors
+from stunet_perfusion.support.processors import default_threads, processors
 from stunet_perfusion.worker.job import Job
 from stunet_perfusion.worker.protocol import Environment
 from stunet_perfusion.worker.session import Session
@@ -55,7 +55,7 @@ def run(request: Environment, job: Job, session: Session) -> dict[str, Any]:
     auto = None
     if packages["torch"] is not None:
         try:
-            from stunet_perfusion.devices import choose_device, list_devices
+            from stunet_perfusion.support.devices import choose_device, list_devices
 
             devices, auto = [asdict(device) for device in list_devices(processors())], choose_device()
         except Exception as error:

@@ -10,9 +10,9 @@ import numpy as np
 from stunet_perfusion.dicom_export.export import export_maps
 from stunet_perfusion.dicom_export.origin import MapOrigin
 from stunet_perfusion.dicom_export.source import read_source
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import part_of
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import part_of
 from stunet_perfusion.worker.arrays import read_array
 from stunet_perfusion.worker.job import Job
 from stunet_perfusion.worker.protocol import ExportDicom

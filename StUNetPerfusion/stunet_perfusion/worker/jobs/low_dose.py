@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stunet_perfusion.dose import check_dose, simulate_dose
+from stunet_perfusion.dose.simulate import check_dose, simulate_dose
 from stunet_perfusion.worker.job import Job
 from stunet_perfusion.worker.protocol import LowDose
 from stunet_perfusion.worker.session import Session

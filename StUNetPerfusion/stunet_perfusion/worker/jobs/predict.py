@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from stunet_perfusion.devices import give_back_memory
-from stunet_perfusion.dose import check_dose
-from stunet_perfusion.predict import PredictionSettings, predict_prepared
+from stunet_perfusion.dose.simulate import check_dose
+from stunet_perfusion.inference.predict import PredictionSettings, predict_prepared
 from stunet_perfusion.runs.prediction import prediction_report
+from stunet_perfusion.support.devices import give_back_memory
 from stunet_perfusion.worker.arterial_input import AifFinder, describe_aif
 from stunet_perfusion.worker.computing import use_device
 from stunet_perfusion.worker.job import Job

@@ -5,11 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from stunet_perfusion.dose import check_dose
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.first_pass import sample_brain
-from stunet_perfusion.predict import plan_for
-from stunet_perfusion.preview import aif_at_dose, plan_at_dose, preview_slices, slices_at_dose
+from stunet_perfusion.curve_fit.brain_sample import sample_brain
+from stunet_perfusion.dose.simulate import check_dose
+from stunet_perfusion.inference.predict import plan_for
+from stunet_perfusion.inference.preview import (
+    aif_at_dose,
+    plan_at_dose,
+    preview_slices,
+    slices_at_dose,
+)
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.worker.arterial_input import AifFinder
 from stunet_perfusion.worker.computing import use_device
 from stunet_perfusion.worker.job import Job

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from stunet_perfusion.progress import part_of
-from stunet_perfusion.reference.case import ReferenceSettings, describe_reference, reference_case
+from stunet_perfusion.kinetics.reference.case import ReferenceSettings, describe_reference, reference_case
+from stunet_perfusion.support.progress import part_of
 from stunet_perfusion.worker.arterial_input import AifFinder, describe_aif
 from stunet_perfusion.worker.computing import thread_count
 from stunet_perfusion.worker.job import Job

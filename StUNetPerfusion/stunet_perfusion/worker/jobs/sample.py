@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stunet_perfusion.progress import part_of
-from stunet_perfusion.sample import make_sample
+from stunet_perfusion.phantom.sample import make_sample
+from stunet_perfusion.support.progress import part_of
 from stunet_perfusion.worker.job import Job
 from stunet_perfusion.worker.protocol import Sample
 from stunet_perfusion.worker.session import Session

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from stunet_perfusion.errors import InputError
-from stunet_perfusion.progress import Progress, part_of
+from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import Progress, part_of
 from stunet_perfusion.worker.job import Job
 from stunet_perfusion.worker.lowering import lowered_series
 from stunet_perfusion.worker.protocol import VerbenaInput

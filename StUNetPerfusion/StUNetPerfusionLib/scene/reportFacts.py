@@ -1,0 +1,108 @@
+"""How a result was made, in words and with units, for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from StUNetPerfusionLib.scene.results import provenance
+from StUNetPerfusionLib.translation import tr as _
+
+#: A sum is told by so many of its digits: enough to compare by eye.
+_DIGITS = 16
+
+
+def factsInWords(volumeNode, referenceNode=None) -> list[tuple[str, str]]:
+    """What a reader wants to know about a result.
+
+    :param volumeNode: the predicted map
+    :param referenceNode: what it was compared with, or None
+    :returns: (name, value with its unit), in the order in which they are read
+    """
+    told = _told(provenance(volumeNode), _ofPrediction())
+    if referenceNode is None:
+        return told
+    facts = provenance(referenceNode)
+    if not facts:
+        return [*told, (_("Reference"), _("the volume {name}").format(name=referenceNode.GetName()))]
+    # What both have in common was said already.
+    own = {name: value for name, value in facts.items() if name in _ofReference()}
+    return told + _told(own, _ofReference())
+
+
+def _told(facts: Mapping[str, str], words: Mapping[str, tuple[str, Callable[[str], str]]]) -> list[tuple[str, str]]:
+    return [(name, say(facts[key])) for key, (name, say) in words.items() if key in facts]
+
+
+def _ofPrediction() -> dict[str, tuple[str, Callable[[str], str]]]:
+    """By attribute: what it is called, and how its value is said."""
+    return {
+        "InputName": (_("Series"), str),
+        "FrameInterval": (_("Frame interval"), _("{} s").format),
+        "EchoTime": (_("Echo time (TE)"), lambda seconds: _("{ms:g} ms").format(ms=1000 * float(seconds))),
+        "DroppedFrames": (_("First frames left out"), str),
+        "Dose": (_("Dose"), _percent),
+        "Method": (_("Simulation of the dose"), _simulation),
+        "Seed": (_("Seed of its noise"), str),
+        "Network": (_("Network"), lambda name: {"stunet": "stU-Net", "hess": "Hess", "ulas": "Ulas"}.get(name, name)),
+        "Checkpoint": (_("Checkpoint"), str),
+        "CheckpointSha256": (_("SHA-256 of the checkpoint"), str),
+        "UncertaintyIs": (_("Its uncertainty"), str),
+        "Stride": (_("Rows from one strip to the next"), str),
+        "BrainMask": (_("Brain"), _source),
+        "BrainMaskSha256": (_("SHA-256 of the brain"), _short),
+        "Aif": (_("Arterial input"), _source),
+        "AifSha256": (_("SHA-256 of the vessels"), _short),
+        "AifVoxels": (_("Arterial voxels (column, row, slice, from 1)"), _fromOne),
+        "Unit": (_("Unit of CBV"), lambda unit: _("share of the artery's") if unit == "fraction" else unit),
+        "Version": (_("Version of StUNetPerfusion"), str),
+    }
+
+
+def _ofReference() -> dict[str, tuple[str, Callable[[str], str]]]:
+    return {
+        "Computation": (
+            _("Reference"),
+            lambda name: _("FSL's verbena") if name == "verbena" else _("closed form, as verbena -modelfree"),
+        ),
+        "Dose": (_("Dose of the reference"), _percent),
+        "Method": (_("Simulation of that dose"), _simulation),
+        "Baseline": (_("Baseline of the reference"), _baseline),
+        "LeakageCorrection": (
+            _("Leakage correction"),
+            lambda value: _("after Boxerman") if value == "True" else _("none"),
+        ),
+    }
+
+
+def _percent(dose: str) -> str:
+    return _("{percent:g} % of the dose that was given").format(percent=100 * float(dose))
+
+
+def _simulation(method: str) -> str:
+    return {
+        "noise-matched": _("noise-matched: with the noise of a real low dose"),
+        "equation1": _("Equation 1 of the paper: understates the noise"),
+    }.get(method, method)
+
+
+def _source(told: str) -> str:
+    return {
+        "auto": _("found automatically"),
+        "automatic": _("found automatically"),
+        "given": _("given as a segment"),
+        "vessels": _("mean of the vessels"),
+    }.get(told, told)
+
+
+def _fromOne(voxels: str) -> str:
+    """Indices as attributes hold them, from 0 as in Slicer's Data Probe, in the numbers of people."""
+    return "; ".join(", ".join(str(int(index) + 1) for index in voxel.split(",")) for voxel in voxels.split(";"))
+
+
+def _baseline(told: str) -> str:
+    named = {"auto": _("mean of the frames before the bolus"), "first": _("first frame, as Verbena")}
+    return named.get(told, _("mean of the first {n} frames").format(n=told))
+
+
+def _short(digest: str) -> str:
+    return f"{digest[:_DIGITS]}…"

@@ -1,0 +1,1 @@
+"""A lower contrast dose, simulated from a series at full dose."""

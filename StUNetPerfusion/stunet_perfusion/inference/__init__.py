@@ -1,0 +1,1 @@
+"""From a prepared series and a checkpoint to a CBV map: standardization, strips, prediction."""

@@ -1,0 +1,156 @@
+"""The reference maps of one case: baseline, arterial input, maps, and what is asked for on top of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from stunet_perfusion.kinetics.aif import ArterialInput, automatic_aif
+from stunet_perfusion.kinetics.reference.baseline import baseline_frames
+from stunet_perfusion.kinetics.reference.leakage import correct_leakage
+from stunet_perfusion.kinetics.reference.maps import (
+    ReferenceMaps,
+    absolute_maps,
+    reference_maps,
+    transit_time,
+)
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
+from stunet_perfusion.series import DscSeries, is_evenly_spaced
+from stunet_perfusion.support.progress import (
+    CheckCancelled,
+    Progress,
+    never_cancelled,
+    no_progress,
+    part_of,
+)
+
+_UNITS = {"cbv": "fraction", "cbf": "1/s", "mtt": "s", "k2": "1/s"}
+_ABSOLUTE_UNITS = _UNITS | {"cbv": "ml/100 g", "cbf": "ml/100 g/min"}
+
+
+@dataclass(frozen=True)
+class ReferenceSettings:
+    """What is wanted of the reference.
+
+    :param baseline: S0 from the `first` frame, from all before the bolus (`auto`), or from that many frames
+    :param absolute: CBV in ml/100 g and CBF in ml/100 g/min
+    :param leakage_correction: correct CBV for leakage, with a map `k2` on top
+    """
+
+    baseline: Literal["first", "auto"] | int = "auto"
+    absolute: bool = False
+    leakage_correction: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceCase:
+    """Reference maps with what they were made from.
+
+    :param prepared: the series
+    :param aif: the arterial input
+    :param baseline_frames: frames that S0 is the mean of
+    :param maps: (Z, Y, X) float32 by name: `cbv`, `cbf`, `mtt`, and `k2` where leakage was corrected
+    :param units: of the maps, by name
+    :param leakage: how leakage was corrected, or None
+    :param notes: what was odd, one sentence each
+    """
+
+    prepared: PreparedSeries
+    aif: ArterialInput
+    baseline_frames: int
+    maps: dict[str, np.ndarray]
+    units: dict[str, str]
+    leakage: dict[str, Any] | None
+    notes: tuple[str, ...]
+
+
+def reference_case(
+    prepared: PreparedSeries,
+    settings: ReferenceSettings,
+    *,
+    find_aif: Callable[[PreparedSeries, int], ArterialInput] = automatic_aif,
+    workers: int | None = None,
+    progress: Progress = no_progress,
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> ReferenceCase:
+    """All reference maps of a series.
+
+    :param find_aif: finds the arterial input, given the number of baseline frames too
+    :param workers: processes that deconvolve; None takes as many as help
+    :raises InputError: as `baseline_frames`, the functions of `aif`, and `correct_leakage`
+    """
+    series, brain = prepared.series, prepared.brain
+    s0_frames = baseline_frames(settings.baseline, prepared.bolus)
+    progress(0.0, "Finding the arterial input")
+    aif = find_aif(prepared, s0_frames)
+    check_cancelled()
+    computed = reference_maps(
+        series,
+        s0_frames,
+        aif.curve,
+        brain,
+        workers=workers,
+        progress=part_of(progress, 0.1, 0.85),
+        check_cancelled=check_cancelled,
+    )
+    extra: dict[str, np.ndarray] = {}
+    leakage: dict[str, Any] | None = None
+    if settings.leakage_correction:
+        corrected = correct_leakage(
+            computed.cbv,
+            series,
+            s0_frames,
+            aif.curve,
+            brain,
+            prepared.bolus.arrival,
+            progress=part_of(progress, 0.85, 1.0),
+            check_cancelled=check_cancelled,
+        )
+        computed = ReferenceMaps(corrected.cbv, computed.cbf, transit_time(corrected.cbv, computed.cbf))
+        extra["k2"] = corrected.k2
+        leakage = {"method": "Boxerman-Schmainda-Weisskoff", "not_enhancing_voxels": corrected.not_enhancing}
+    if settings.absolute:
+        computed = absolute_maps(computed)
+    maps = {"cbv": computed.cbv, "cbf": computed.cbf, "mtt": computed.mtt} | extra
+    units = _ABSOLUTE_UNITS if settings.absolute else _UNITS
+    return ReferenceCase(
+        prepared, aif, s0_frames, maps, {name: units[name] for name in maps}, leakage, _notes_on_times(series)
+    )
+
+
+def describe_reference(case: ReferenceCase, settings: ReferenceSettings) -> dict[str, Any]:
+    """What the maps were computed with, as JSON. Frames are numbered from 0 in the input."""
+    prepared, series = case.prepared, case.prepared.series
+    dropped = prepared.dropped_frames
+    return {
+        "frames": series.frames + dropped,
+        "dropped_frames": dropped,
+        "frame_interval_s": series.frame_interval,
+        "echo_time_s": series.echo_time,
+        "baseline": str(settings.baseline),
+        "baseline_frames": case.baseline_frames,
+        "arrival_frame": dropped + prepared.bolus.arrival,
+        "peak_frame": dropped + prepared.bolus.peak,
+        "brain_voxels": int(prepared.brain.sum()),
+        "aif": {
+            "source": case.aif.source,
+            "unit": concentration_unit(series),
+            "curve": [float(value) for value in case.aif.curve],
+        },
+        "leakage_correction": case.leakage,
+        "notes": [*series.notes, *case.notes],
+    }
+
+
+def concentration_unit(series: DscSeries) -> str:
+    """The unit of concentrations of this series, for people."""
+    return "1/s" if series.echo_time is not None else "TE * delta R2*, without unit"
+
+
+def _notes_on_times(series: DscSeries) -> tuple[str, ...]:
+    if is_evenly_spaced(series.times):
+        return ()
+    return (f"CBF takes the frames as evenly spaced, {series.frame_interval:g} s apart; they are not.",)

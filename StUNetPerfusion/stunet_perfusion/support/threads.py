@@ -1,0 +1,49 @@
+"""Threads to compute in, and how many more torch takes in each of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from stunet_perfusion.support.processors import processors
+
+
+def threads_here() -> int:
+    """As many as torch has been told to take, where it computes too: one is left free in 3D Slicer."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if hasattr(torch, "get_num_threads") else processors()
+
+
+@contextmanager
+def pool_of_threads(count: int, threads_each: int = 1) -> Iterator[ThreadPoolExecutor]:
+    """Threads in each of which torch takes only so many more. Work that has not begun when the context is left is
+    left out.
+
+    What torch is told in one thread also holds for all that begin later, so the caller's own number is told it again
+    in the end.
+    """
+    with torch_threads(threads_here()):
+        torch = sys.modules.get("torch")
+        tell = torch.set_num_threads if hasattr(torch, "set_num_threads") else lambda threads: None
+        pool = ThreadPoolExecutor(count, initializer=tell, initargs=(threads_each,))
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """As many threads for torch, where it has been loaded, and afterwards as many as before."""
+    torch = sys.modules.get("torch")
+    if not hasattr(torch, "set_num_threads"):
+        yield
+        return
+    usual = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
