@@ -31,7 +31,7 @@ def paint(segmentation, name: str, mask: np.ndarray, grid) -> None:
     if segmentation.GetSegmentation().GetSegment(name) is None:
         segmentation.GetSegmentation().AddEmptySegment(name, name)
     volume = slicer.vtkMRMLScalarVolumeNode()
-    module("nodeFrames").placeVolume(volume, grid)
+    module("scene.nodeFrames").placeVolume(volume, grid)
     slicer.util.updateVolumeFromArray(volume, mask.astype(np.uint8))
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     logic.SetBinaryLabelmapToSegment(logic.CreateOrientedImageDataFromVolumeNode(volume), segmentation, name)
@@ -48,7 +48,7 @@ def segmentation(panel, scene, series):
 
 def curve_names(panel) -> list[str]:
     panel.curves._follow.fire()
-    chart = module("curves").chartOf(slicer.mrmlScene)
+    chart = module("scene.curves").chartOf(slicer.mrmlScene)
     return [chart.GetNthPlotSeriesNode(n).GetName() for n in range(chart.GetNumberOfPlotSeriesNodes())]
 
 
@@ -122,10 +122,10 @@ def shipped():
 
 def test_numbers_follow_the_segments(panel, scene, series, segmentation, monkeypatch):
     """One at a time: what is drawn while numbers are taken is taken next."""
-    statistics = module("statistics")
+    statistics = module("scene.statistics")
     result = applied(scene, panel.parameters.inputNode, 1.0)
     table = statistics.updateTable(scene, [statistics.RegionStatistics("Brain")])
-    result.cbv.SetNodeReferenceID(module("applying").TABLE, table.GetID())
+    result.cbv.SetNodeReferenceID(module("process.applySteps").TABLE, table.GetID())
     monkeypatch.setattr(module("panel.numbersSection"), "resultWith", lambda panel: result)
     panel.showResult(result)
     panel.logic.last("compare").end(table)
@@ -188,7 +188,7 @@ def points(panel, scene, series):
 
 def arterial_curve(panel):
     times = panel.opened.prepared.series.times
-    return module("computations").ArterialCurve(np.ones(len(times)), times, "one chosen voxel", "1/s", None)
+    return module("process.computations").ArterialCurve(np.ones(len(times)), times, "one chosen voxel", "1/s", None)
 
 
 def place(series, voxel: tuple[int, int, int]) -> np.ndarray:
@@ -246,7 +246,7 @@ def test_place_makes_a_list_and_lets_the_next_click_place_a_point(panel, scene, 
 
 
 def test_only_what_can_be_a_perfusion_series_is_offered(panel, scene, series):
-    sequences = module("sequenceSeries")
+    sequences = module("scene.sequenceSeries")
     offered = panel.ui.inputSelector.sortFilterProxyModel()
     good = sequences.sequenceFromSeries(series, scene, "DSC")
     transforms = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "motion")
@@ -294,7 +294,7 @@ def test_a_checkpoint_that_goes_or_changes_is_described_again(panel, scene, seri
 
 
 def test_what_another_module_put_into_our_views_goes_when_the_user_comes_back(panel, scene, series):
-    layout = module("layout")
+    layout = module("scene.layout")
     choose(panel, scene, series)
     look_at(panel, 1)
     panel.dose.onReleased()
