@@ -21,17 +21,12 @@ from pathlib import Path
 #: What is changed of the recipe, in words, and how `train --set` says it.
 LEVERS: dict[str, tuple[str, ...]] = {
     "paper": (),
-    "log-ratio": ("network.input=log-ratio",),
     "truth": ("phantoms.target=truth",),
     "physical-dose": ("dose.method=physical",),
     "noise-matched": ("dose.method=noise-matched",),
     "context": ("strips.padding=context",),
-    "edges": ("optimization.loss=edges",),
     "mean-skips": ('network.arguments={widths=[8,16,32,64],skip="mean-and-maximum"}',),
-    "correction": ("network.target=correction",),
-    "correction-to-fit": ("network.target=correction-to-fit",),
-    "closed-form-map": ("network.input=curves-and-maps",),
-    "fit-maps": ("network.input=curves-and-fit",),
+    "curves-and-fit": ("network.input=curves-and-fit",),
     "wider": ("network.arguments={widths=[16,32,64,128]}",),
 }
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from stunet_perfusion.inference.slice_input import slice_for_network
-from stunet_perfusion.inference.standardize import Standardization
-from stunet_perfusion.networks.quantities import Z_SCORE
+from stunet_perfusion.inference.input_kinds import slice_for_network
+from stunet_perfusion.inference.standardization import Standardization
 
 
 def standardize_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
     """The network's input for one slice (T, Y, X)."""
-    return slice_for_network(plan, Z_SCORE, signal).given
+    return slice_for_network(plan, signal).given
 
 
-def corrected_slice(plan: Standardization, target: str, signal: np.ndarray) -> np.ndarray:
-    """The map that a network of some target corrects, for one slice (T, Y, X)."""
-    return slice_for_network(plan, target, signal).corrected
+def corrected_slice(plan: Standardization, signal: np.ndarray) -> np.ndarray:
+    """The map that the network corrects, for one slice (T, Y, X)."""
+    return slice_for_network(plan, signal).corrected

@@ -24,7 +24,6 @@ from stunet_perfusion.evaluation.classical import (
     classical_methods,
 )
 from stunet_perfusion.evaluation.equation1 import at_lower_dose
-from stunet_perfusion.evaluation.goals import paper_goals, truth_goals
 from stunet_perfusion.evaluation.learned import network_methods
 from stunet_perfusion.evaluation.methods import Method, MethodMap
 from stunet_perfusion.evaluation.paper_table import PAPER_TABLE
@@ -295,32 +294,6 @@ def test_grading_and_cells_of_rows():
     found = cell([{"l2": 1.0}, {"l2": 3.0}, {}], "l2")
     assert (found.mean, found.sd, found.count) == pytest.approx((2.0, np.sqrt(2), 2))
     assert np.isnan(cell([], "l2").mean)
-
-
-def test_goals_are_met_by_numbers_that_meet_them():
-    methods = [*classical_methods(()), Method("net", "net", "network", lambda *_: None)]
-    paper = [
-        {"dose": dose, "method": name, **{score: better(mean, score, factor) for score, (mean, _) in scores.items()}}
-        for dose, scores in PAPER_TABLE["stU-Net"].items()
-        for name, factor in (("net", 0.9), (CLOSED_FORM, 1.5))
-    ]
-    assert [goal.met for goal in paper_goals(paper, "net", methods)] == [True, True]
-    assert [goal.met for goal in paper_goals(paper, CLOSED_FORM, methods)] == [False, True]
-    truth = [
-        {"dose": dose, "method": name, "l2": error, "coverage_95": 0.95}
-        for dose, net, other in ((1.0, 0.01, 0.031), (0.5, 0.02, 0.11), (0.25, 0.03, 0.25))
-        for name, error in (("net", net), (CLOSED_FORM, other))
-    ]
-    met = {goal.sentence: goal.met for goal in truth_goals(truth, "net", methods)}
-    assert met["L2 at 100 % dose 3 times below the best classical row"]
-    assert not met["L2 at 50 % dose 6 times below the best classical row"]
-    assert met["L2 at 25 % dose 8 times below the best classical row"]
-    assert met["L2 at a quarter of the dose below the best classical row at full dose"]
-    assert met["coverage of the 95 % interval at 25 % dose 93 to 97 %"]
-
-
-def better(mean: float, score: str, factor: float) -> float:
-    return 1 - (1 - mean) * factor if score == "ssim" else mean * factor
 
 
 def test_the_papers_table_is_complete():

@@ -22,8 +22,9 @@ from stunet_perfusion.curve_fit.slice_curves import SliceCurves
 from stunet_perfusion.dose.simulate import simulate_slice
 from stunet_perfusion.evaluation.classical import fitted_cbv, nonlocal_means_fit
 from stunet_perfusion.inference.box import into_box, out_of_box
+from stunet_perfusion.inference.curves_and_fit_input import fit_unit, noise_slice
+from stunet_perfusion.inference.input_kinds import slice_for_network
 from stunet_perfusion.inference.predict import PredictionSettings, predict_case, predict_standardized
-from stunet_perfusion.inference.slice_input import fit_unit, noise_slice, slice_for_network
 from stunet_perfusion.inference.standardize import plan_standardization
 from stunet_perfusion.kinetics.cbv_scale import CLOSED_FORM_UNIT
 from stunet_perfusion.metrics import l2, standardized
@@ -31,7 +32,6 @@ from stunet_perfusion.networks.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.networks.checkpoint_document import NetworkInput
 from stunet_perfusion.networks.quantities import (
     ARRIVAL_GAIN,
-    BLOOD_VOLUME,
     CORRECTION_TO_FIT,
     CURVES_AND_FIT,
     MAPS,
@@ -214,12 +214,12 @@ def test_how_early_noise_seems_is_1_on_the_whole(noise):
 def test_the_maps_beside_the_curves_are_the_fit_its_noise_and_the_baseline():
     prepared = prepared_at(40.0, noise=4.0)
     signal = prepared.series.signal[:, 1]
-    plan = plan_standardization(prepared, 64, 64, CURVES_AND_FIT, CORRECTION_TO_FIT)
+    plan = plan_standardization(prepared, 64, 64, CURVES_AND_FIT)
     given = standardize_slice(plan, signal)
     assert given.shape == (64 + MAPS[CURVES_AND_FIT], 64, 64)
     fit, in_units, log_noise, _, _ = given[64:]
     middle = into_box(plan.box, HEAD[1].astype(np.float32)) > 0.999
-    np.testing.assert_allclose(fit[middle], 2 + corrected_slice(plan, CORRECTION_TO_FIT, signal)[middle], atol=1e-4)
+    np.testing.assert_allclose(fit[middle], 2 + corrected_slice(plan, signal)[middle], atol=1e-4)
     np.testing.assert_allclose(in_units[middle], 0.2 * fit[middle] / fit_unit(plan), rtol=1e-3, atol=1e-3)
     # Resampling the logarithm of the noise, or the logarithm of resampled noise, is not quite the same.
     noise = into_box(plan.box, SliceCurves.of(signal, plan.first_pass).fit_noise()) / np.float32(CLOSED_FORM_UNIT)
@@ -230,7 +230,7 @@ def test_the_maps_beside_the_curves_are_the_fit_its_noise_and_the_baseline():
 
 def test_where_all_curves_are_alike_what_seems_early_is_noise():
     prepared = prepared_at(40.0, noise=4.0)
-    plan = plan_standardization(prepared, 64, 64, CURVES_AND_FIT, CORRECTION_TO_FIT, PIXELS)
+    plan = plan_standardization(prepared, 64, 64, CURVES_AND_FIT, PIXELS)
     early = standardize_slice(plan, prepared.series.signal[:, 1])[-1]
     middle = into_box(plan.box, HEAD[1].astype(np.float32)) > 0.999
     assert early[middle].std() == pytest.approx(ARRIVAL_GAIN, rel=0.1)
@@ -238,26 +238,26 @@ def test_where_all_curves_are_alike_what_seems_early_is_noise():
 
 
 def test_the_texture_of_the_noise_is_a_share_of_the_fits_noise():
-    plan = plan_standardization(prepared_at(40.0, noise=4.0), 64, 64, CURVES_AND_FIT, CORRECTION_TO_FIT)
+    plan = plan_standardization(prepared_at(40.0, noise=4.0), 64, 64, CURVES_AND_FIT)
     plan = replace(plan, first_pass=replace(plan.first_pass, correlated_noise=0.5 * plan.first_pass.fit.noise_gain))
     signal = prepared_at(40.0, noise=4.0).series.signal[:, 1]
     known = 0.5 * into_box(plan.box, SliceCurves.of(signal, plan.first_pass).fit_noise()) / np.float32(CLOSED_FORM_UNIT)
     np.testing.assert_allclose(noise_slice(plan, signal), known, rtol=1e-5)
-    of_slice = slice_for_network(plan, CORRECTION_TO_FIT, signal, noise=True)
+    of_slice = slice_for_network(plan, signal, noise=True)
     np.testing.assert_array_equal(of_slice.noise, noise_slice(plan, signal))
 
 
 @pytest.mark.parametrize("dose", [1.0, 0.25])
 def test_an_untrained_correction_to_the_fit_is_the_fit(dose):
-    known = untrained(CORRECTION_TO_FIT, CURVES_AND_FIT)
+    known = untrained()
     prepared = prepared_at(40.0, noise=1.0)
     settings_ = PredictionSettings(dose=dose, method="noise-matched", stride=16, drop_frames=0)
     case = predict_case(prepared.series, known, settings_, mask=HEAD)
-    plan = plan_standardization(case.prepared, 64, 64, CURVES_AND_FIT, CORRECTION_TO_FIT)
+    plan = plan_standardization(case.prepared, 64, 64, CURVES_AND_FIT)
     said = predict_standardized(case.prepared, known, stride=16).mean
     expected = np.stack(
         [
-            out_of_box(plan.box, corrected_slice(plan, CORRECTION_TO_FIT, plane), SHAPE[1:])
+            out_of_box(plan.box, corrected_slice(plan, plane), SHAPE[1:])
             for plane in np.moveaxis(case.prepared.series.signal, 1, 0)
         ]
     )
@@ -283,9 +283,9 @@ def test_what_the_network_says_counts_in_units_of_the_fits_noise():
     units = []
     for peak in (40.0, 10.0):
         prepared = prepared_at(peak, noise=40.0)
-        plan = plan_standardization(prepared, 64, 64, CURVES_AND_FIT, CORRECTION_TO_FIT)
+        plan = plan_standardization(prepared, 64, 64, CURVES_AND_FIT)
         said = predict_standardized(prepared, Checkpoint(info, SaysOne(), "one"), stride=16)
-        fit = corrected_slice(plan, CORRECTION_TO_FIT, prepared.series.signal[:, 1])
+        fit = corrected_slice(plan, prepared.series.signal[:, 1])
         more = said.mean[1] - out_of_box(plan.box, fit, SHAPE[1:])
         unit = fit_unit(plan)
         np.testing.assert_allclose(more[HEAD[1]], unit, rtol=1e-3)
@@ -294,12 +294,6 @@ def test_what_the_network_says_counts_in_units_of_the_fits_noise():
     # A quarter of the dose has four times the noise, but a fit that asks for less.
     of_noise = [np.sqrt(unit**2 - SMALLEST_FIT_NOISE**2) for unit in units]
     assert 1.8 < of_noise[1] / of_noise[0] < 4.2
-
-
-def test_blood_volume_may_be_said_of_the_fits_maps_too():
-    known = untrained(BLOOD_VOLUME, CURVES_AND_FIT)
-    prepared = prepared_at(40.0, noise=1.0)
-    assert not predict_standardized(prepared, known, stride=16).mean.any()
 
 
 def leaking(amounts, time=40.0, noise=0.0, count=4000):

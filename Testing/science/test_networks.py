@@ -53,7 +53,7 @@ def test_multiply_accumulates_of_the_default_stunet_by_hand():
 
 
 def test_parameters_of_a_stunet_with_a_decoder_of_its_own_by_hand():
-    """Four maps beside every frame and in the finest skip, means in all skips, a second output, two more layers."""
+    """Four maps beside every frame and in the finest skip, means in all skips, a second output."""
     widths, decoder, maps = (8, 16, 32, 64), (48, 40, 36), 4
     encoder = sum(normalized(3 * 3 * 7 * a * b, b) for a, b in zip((1 + maps, 16, 32, 64), widths, strict=True))
     reductions = sum(normalized(2 * 2 * 4 * a * b, b) for a, b in pairwise(widths))
@@ -61,7 +61,6 @@ def test_parameters_of_a_stunet_with_a_decoder_of_its_own_by_hand():
     joined = [width + 2 * skip for width, skip in zip(decoder, widths, strict=False)]
     joined[0] += maps
     convolutions = sum(normalized(5 * 5 * a * b, b) for a, b in zip(joined, decoder, strict=True))
-    finish = 2 * normalized(5 * 5 * 48 * 48, 48)
     head = 2 * (48 + 1)
     arguments = {
         "widths": widths,
@@ -70,9 +69,8 @@ def test_parameters_of_a_stunet_with_a_decoder_of_its_own_by_hand():
         "maps": maps,
         "join_maps": True,
         "decoder": decoder,
-        "finish": 2,
     }
-    expected = encoder + reductions + expansions + convolutions + finish + head
+    expected = encoder + reductions + expansions + convolutions + head
     assert parameter_count(build_network("stunet", arguments)) == expected
 
 

@@ -25,7 +25,7 @@ from stunet_perfusion.inference.predict import (
     put_slice,
     to_blood_volume,
 )
-from stunet_perfusion.inference.slice_input import slice_for_network
+from stunet_perfusion.inference.input_kinds import slice_for_network
 from stunet_perfusion.inference.strips import StripAverage, StripRule, predict_slice
 from stunet_perfusion.kinetics.aif import automatic_aif
 from stunet_perfusion.kinetics.cbv_scale import cbv_scale
@@ -126,7 +126,7 @@ def test_what_runs_beside_the_network_gives_the_map_of_one_slice_after_another(s
     expected = empty_average(SHAPE, network)
     for z in (0, 1):
         signal = prepared.series.signal[:, z]
-        of_slice = slice_for_network(plan, trained.info.target, signal, noise=True)
+        of_slice = slice_for_network(plan, signal, noise=True)
         average = predict_slice(network, of_slice.given, trained.info.strip, 16)
         put_slice(expected, z, apply_correction(average, trained.info, of_slice), plan.box)
     np.testing.assert_allclose(together.mean, expected.mean, atol=1e-5)

@@ -8,21 +8,23 @@ import pytest
 from scipy import ndimage
 from torch import nn
 
-from science.slices import corrected_slice, standardize_slice
+from science.slices import standardize_slice
 from science.synthetic import head_of, make_series
 from stunet_perfusion.curve_fit.brain_sample import sample_brain
 from stunet_perfusion.curve_fit.first_pass_measurement import find_first_pass, first_pass_at_dose
 from stunet_perfusion.curve_fit.slice_curves import SliceCurves
 from stunet_perfusion.dose.simulate import simulate_slice
-from stunet_perfusion.inference.box import into_box, out_of_box
-from stunet_perfusion.inference.predict import PredictionSettings, predict_case, predict_standardized
+from stunet_perfusion.inference.box import into_box
+from stunet_perfusion.inference.curves_and_fit_input import CURVE_CLIP, CURVE_GAIN, fit_unit
+from stunet_perfusion.inference.input_kinds import input_kind
+from stunet_perfusion.inference.predict import PredictionSettings, plan_for, predict_case, predict_standardized
 from stunet_perfusion.inference.preview import (
     aif_at_dose,
     plan_at_dose,
     preview_slices,
     slices_at_dose,
 )
-from stunet_perfusion.inference.standardize import LOG_RATIO_CLIP, LOG_RATIO_GAIN, plan_standardization
+from stunet_perfusion.inference.standardize import plan_standardization
 from stunet_perfusion.inference.strips import StripRule
 from stunet_perfusion.kinetics.aif import automatic_aif
 from stunet_perfusion.kinetics.cbv_scale import CLIP, closed_form_scale
@@ -32,16 +34,15 @@ from stunet_perfusion.networks import checkpoint
 from stunet_perfusion.networks.build import build_network
 from stunet_perfusion.networks.checkpoint import Checkpoint, CheckpointInfo, NetworkInput
 from stunet_perfusion.networks.quantities import (
-    BLOOD_VOLUME,
     BOXES,
-    CORRECTION,
-    CURVES_AND_MAPS,
-    INPUT_QUANTITIES,
-    LOG_RATIO,
+    CORRECTION_TO_FIT,
+    CURVES_AND_FIT,
+    IN_WORDS,
+    INPUTS,
     MAPS,
     PIXELS,
     SIGNAL,
-    TARGETS,
+    TARGET_OF,
     TIGHT,
     Z_SCORE,
 )
@@ -49,6 +50,7 @@ from stunet_perfusion.phantom import Protocol, make_phantom, mni_anatomy
 from stunet_perfusion.preprocessing.bolus import Bolus
 from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.resources import shipped_checkpoint
 from stunet_perfusion.support.voxels import trimmed_mean
 
 SHAPE = (3, 40, 36)
@@ -80,10 +82,12 @@ def inside(plan, margin=5):
 def test_the_input_does_not_know_the_dose(dose):
     """Without noise, curves scale with the dose exactly, and the brain's mean with them: the input is the same."""
     full, low = prepared_at(40.0), prepared_at(40.0 * dose)
-    plans = [plan_standardization(each, quantity=LOG_RATIO) for each in (full, low)]
-    inputs = [standardize_slice(plan, each.series.signal[:, 1]) for plan, each in zip(plans, (full, low), strict=True)]
-    np.testing.assert_allclose(inputs[0], inputs[1], atol=2e-3)
-    assert inputs[0].max() > 0.8
+    plans = [plan_standardization(each, quantity=CURVES_AND_FIT) for each in (full, low)]
+    curves = [
+        standardize_slice(plan, each.series.signal[:, 1])[:64] for plan, each in zip(plans, (full, low), strict=True)
+    ]
+    np.testing.assert_allclose(curves[0], curves[1], atol=2e-3)
+    assert curves[0].max() > 0.8
     paper = [plan_standardization(each) for each in (full, low)]
     signals = [standardize_slice(plan, each.series.signal[:, 1]) for plan, each in zip(paper, (full, low), strict=True)]
     assert np.abs(signals[0] - signals[1]).max() > 0.5, "the paper's input does"
@@ -97,12 +101,12 @@ def test_each_curve_sums_up_to_its_share_of_blood_at_any_frame_interval():
         found = find_first_pass(prepared)
         volume = SliceCurves.of(prepared.series.signal[:, 1], found).blood_volume()
         assert trimmed_mean(volume[HEAD[1]]) == pytest.approx(1, abs=0.02)
-        plan = plan_standardization(prepared, quantity=LOG_RATIO)
-        curves = standardize_slice(plan, prepared.series.signal[:, 1])
+        plan = plan_standardization(prepared, quantity=CURVES_AND_FIT)
+        curves = standardize_slice(plan, prepared.series.signal[:, 1])[:64]
         last = np.searchsorted(plan.window, found.stop)
         middle = inside(plan)
         expected = into_box(plan.box, volume)[middle]
-        np.testing.assert_allclose(curves[:last].sum(axis=0)[middle], LOG_RATIO_GAIN * expected, rtol=1e-3)
+        np.testing.assert_allclose(curves[:last].sum(axis=0)[middle], CURVE_GAIN * expected, rtol=1e-3)
         sums.append(volume[HEAD[1]])
     np.testing.assert_allclose(sums[0], sums[1], rtol=0.02)
     np.testing.assert_allclose(sums[0], sums[2], rtol=0.02)
@@ -138,10 +142,10 @@ def test_input_is_cut_where_only_arteries_are():
     prepared = prepared_at(40.0)
     signal = prepared.series.signal[:, 1].copy()
     signal[found_peak(prepared)] *= 1e-6
-    plan = plan_standardization(prepared, quantity=LOG_RATIO)
-    assert standardize_slice(plan, signal).max() == pytest.approx(LOG_RATIO_CLIP)
-    assert plan.clip == LOG_RATIO_CLIP
-    assert plan_standardization(prepared).clip == CLIP
+    plan = plan_standardization(prepared, quantity=CURVES_AND_FIT)
+    assert standardize_slice(plan, signal).max() == pytest.approx(CURVE_CLIP)
+    assert input_kind(plan.quantity).clip == CURVE_CLIP
+    assert input_kind(plan_standardization(prepared).quantity).clip == CLIP
 
 
 def found_peak(prepared):
@@ -173,31 +177,16 @@ def test_a_series_without_contrast_is_refused():
         find_first_pass(replace(prepared, series=flat))
 
 
-def untrained(target=CORRECTION, quantity=LOG_RATIO) -> Checkpoint:
+def untrained(quantity=CURVES_AND_FIT) -> Checkpoint:
     """A stU-Net whose last layer says 0 everywhere."""
-    arguments = {"widths": [2, 2, 2, 2], "maps": MAPS.get(quantity, 0)}
+    arguments = {"widths": [2, 2, 2, 2], "maps": MAPS[quantity]}
     network = build_network("stunet", arguments).eval()
     nn.init.zeros_(network.head.weight)
     nn.init.zeros_(network.head.bias)
-    info = CheckpointInfo("stunet", arguments, NetworkInput(size=64, quantity=quantity), StripRule(16), target=target)
+    info = CheckpointInfo(
+        "stunet", arguments, NetworkInput(size=64, quantity=quantity), StripRule(16), target=TARGET_OF[quantity]
+    )
     return Checkpoint(info, network, "untrained")
-
-
-@pytest.mark.parametrize("quantity", INPUT_QUANTITIES.values())
-@pytest.mark.parametrize("dose", [1.0, 0.25])
-def test_an_untrained_correction_is_the_closed_form(quantity, dose):
-    """The network says nothing: what is predicted is sum C / sum C_aif, but for resampling there and back."""
-    known = untrained(quantity=quantity)
-    prepared = prepared_at(40.0, noise=1.0)
-    settings = PredictionSettings(dose=dose, method="noise-matched", stride=16, drop_frames=0)
-    case = predict_case(prepared.series, known, settings, mask=HEAD)
-    plan = plan_standardization(case.prepared, 64, 64, quantity, CORRECTION)
-    blurred = out_of_box(plan.box, into_box(plan.box, case.closed_form), SHAPE[1:])
-    inner = ndimage.binary_erosion(HEAD, np.ones((1, 7, 7)))
-    said = predict_standardized(case.prepared, known, stride=16).mean[inner]
-    np.testing.assert_allclose(said, 2 * (blurred[inner] / trimmed_mean(case.closed_form[HEAD]) - 1), atol=2e-3)
-    np.testing.assert_allclose(case.map.cbv[inner], blurred[inner], atol=1e-3 * case.closed_form[inner].mean())
-    assert not case.map.uncertainty.any()
 
 
 def test_a_phantoms_untrained_correction_is_its_closed_form_and_the_truths_scale_fits():
@@ -220,7 +209,7 @@ def test_a_preview_of_all_slices_at_full_dose_is_the_case():
     nn.init.normal_(network.head.weight)
     prepared = prepare(prepared_at(40.0, noise=1.0).series, mask=HEAD, drop_frames=0)
     aif = automatic_aif(prepared)
-    plan = plan_standardization(prepared, 64, 64, LOG_RATIO, CORRECTION)
+    plan = plan_standardization(prepared, 64, 64, CURVES_AND_FIT)
     sample = sample_brain(prepared)
     lowered = slices_at_dose(prepared, range(3), 1.0, "equation1", 0)
     at_full = plan_at_dose(plan, sample, prepared.bolus, 1.0, "equation1", 0)
@@ -234,7 +223,7 @@ def test_a_preview_at_a_low_dose_is_nearly_the_slice_of_the_case():
     prepared = prepare(prepared_at(40.0, noise=0.5).series, mask=HEAD, drop_frames=0)
     settings = PredictionSettings(dose=0.5, method="noise-matched", seed=5, drop_frames=0)
     case = predict_case(replace(prepared.series, signal=prepared.series.signal.copy()), known, settings, mask=HEAD)
-    plan = plan_standardization(prepared, 64, 64, LOG_RATIO, CORRECTION)
+    plan = plan_standardization(prepared, 64, 64, CURVES_AND_FIT)
     at_half = plan_at_dose(plan, sample_brain(prepared), prepared.bolus, 0.5, "noise-matched", 5)
     lowered = slices_at_dose(prepared, [1], 0.5, "noise-matched", 5)
     curve = aif_at_dose(prepared, automatic_aif(prepared), 0.5, "noise-matched", 5).curve
@@ -245,12 +234,12 @@ def test_a_preview_at_a_low_dose_is_nearly_the_slice_of_the_case():
 
 
 def test_a_checkpoint_remembers_what_its_network_is_given_and_says(tmp_path):
-    for quantity, target, box in itertools.product(INPUT_QUANTITIES.values(), TARGETS.values(), BOXES.values()):
-        known = untrained(target, quantity)
+    for quantity, box in itertools.product(INPUTS, BOXES):
+        known = untrained(quantity)
         info = replace(known.info, input=replace(known.info.input, box=box))
         checkpoint.save(tmp_path / "a.safetensors", known.network, info)
         loaded = checkpoint.load(tmp_path / "a.safetensors").info
-        assert (loaded.input.quantity, loaded.target, loaded.input.box) == (quantity, target, box)
+        assert (loaded.input.quantity, loaded.target, loaded.input.box) == (quantity, TARGET_OF[quantity], box)
     paper = CheckpointInfo("hess", {})
     assert (paper.input.quantity, paper.input.box, paper.target) == (SIGNAL, TIGHT, Z_SCORE)
 
@@ -260,7 +249,10 @@ def test_a_checkpoint_remembers_what_its_network_is_given_and_says(tmp_path):
     [
         (CheckpointInfo("hess", {}, NetworkInput(quantity="delta R1")), r"needs another input \('delta R1'\)"),
         (CheckpointInfo("hess", {}, NetworkInput(box="round")), r"needs another box around the brain \('round'\)"),
-        (CheckpointInfo("hess", {}, NetworkInput(quantity=CURVES_AND_MAPS)), "takes 0 maps and is given 2"),
+        (
+            CheckpointInfo("hess", {}, NetworkInput(quantity=CURVES_AND_FIT), target=CORRECTION_TO_FIT),
+            "takes 0 maps and is given 5",
+        ),
         (CheckpointInfo("hess", {}, target="CBF"), r"predicts something else \('CBF'\)"),
     ],
 )
@@ -270,81 +262,70 @@ def test_what_this_version_does_not_know_is_refused(tmp_path, info, fact):
         checkpoint.load(tmp_path / "a.safetensors")
 
 
-def test_the_closed_form_of_a_slice_is_counted_from_the_brains_mean():
-    prepared = prepared_at(40.0)
-    plan = plan_standardization(prepared, target=CORRECTION)
-    assert plan.quantity == SIGNAL
-    counted = corrected_slice(plan, CORRECTION, prepared.series.signal[:, 1])
-    curves = concentration_curves(prepared.series.signal[:, 1], prepared.bolus.arrival, None)
-    share = curves[: plan.first_pass.stop].sum(axis=0) / plan.first_pass.brain_area
-    middle = inside(plan)
-    np.testing.assert_allclose(counted[middle], into_box(plan.box, 2 * (share - 1))[middle], atol=1e-3)
-
-
-def test_the_maps_beside_the_curves_are_their_sum_and_the_baseline():
-    """The first map is what the curves of the first pass sum up to, the second the signal before the bolus."""
+def test_the_fourth_map_beside_the_curves_is_the_baseline():
+    """The signal before the bolus, over the brain's standard deviation."""
     prepared = prepared_at(40.0, noise=1.0)
     signal = prepared.series.signal[:, 1]
-    plan = plan_standardization(prepared, quantity=CURVES_AND_MAPS, target=BLOOD_VOLUME)
+    plan = plan_standardization(prepared, quantity=CURVES_AND_FIT)
     given = standardize_slice(plan, signal)
-    assert given.shape == (64 + MAPS[CURVES_AND_MAPS], 256, 256)
-    curves, blood, baseline = given[:64], given[64], given[65]
-    without = standardize_slice(plan_standardization(prepared, quantity=LOG_RATIO), signal)
-    np.testing.assert_array_equal(curves, without)
-    middle = inside(plan)
-    passage = plan.window < plan.first_pass.stop
-    np.testing.assert_allclose(blood[middle], 2 * curves[passage].sum(axis=0)[middle] / LOG_RATIO_GAIN, atol=1e-3)
+    assert given.shape == (64 + MAPS[CURVES_AND_FIT], 256, 256)
+    baseline, middle = given[67], inside(plan)
     before = into_box(plan.box, signal[: prepared.bolus.arrival].mean(axis=0))
     expected = before / plan.signal_sd
     # Brighter pixels are cut before they are resampled.
-    far_from_cut = middle & (ndimage.maximum_filter(expected, 15) < LOG_RATIO_CLIP)
+    far_from_cut = middle & (ndimage.maximum_filter(expected, 15) < CURVE_CLIP)
     np.testing.assert_allclose(baseline[far_from_cut], expected[far_from_cut], rtol=1e-4)
     assert far_from_cut.sum() > 1000
-    assert baseline.max() == pytest.approx(LOG_RATIO_CLIP)
+    assert baseline.max() == pytest.approx(CURVE_CLIP)
 
 
-@pytest.mark.parametrize("dose", [1.0, 0.25])
-def test_a_network_that_says_the_closed_form_as_blood_volume_predicts_it(dose):
-    """A head that passes the first of its maps on is known to be right without any training."""
-
-    class SaysItsFirstMap(nn.Module):
-        row_step, row_reach, maps = 1, 0, 2
-
-        def forward(self, strips):
-            return strips[:, 64] - 2
-
-        def check_strip(self, frames, rows, columns):
-            assert frames == 64
-
-    info = CheckpointInfo(
-        "stunet", {}, NetworkInput(size=64, quantity=CURVES_AND_MAPS), StripRule(16), target=BLOOD_VOLUME
+def test_a_checkpoint_of_before_whose_header_holds_sentences_is_read(tmp_path):
+    """What version 0.1.0 wrote where identifiers stand now, word for word."""
+    known = untrained()
+    curves = (
+        "-ln(S/S0) with a mean baseline, over the brain's mean area of the first pass; then as maps the fit of the "
+        "brain's mean curve, the same over its noise, the logarithm of that noise, the baseline over the brain's SD, "
+        "and how early the curve comes over the noise of that"
     )
-    prepared = prepared_at(40.0, noise=1.0)
-    settings = PredictionSettings(dose=dose, method="noise-matched", stride=16, drop_frames=0)
-    case = predict_case(prepared.series, Checkpoint(info, SaysItsFirstMap(), "map"), settings, mask=HEAD)
-    plan = plan_standardization(case.prepared, 64, 64, CURVES_AND_MAPS, BLOOD_VOLUME)
-    blurred = out_of_box(plan.box, into_box(plan.box, case.closed_form), SHAPE[1:])
-    inner = ndimage.binary_erosion(HEAD, np.ones((1, 7, 7)))
-    np.testing.assert_allclose(case.map.cbv[inner], blurred[inner], atol=1e-3 * case.closed_form[inner].mean())
+    box = "pixels of the series where the brain fits, else tight around the brain"
+    target = "CBV: correction to the fit of the brain's mean curve, in units of its noise"
+    former = replace(known.info, input=NetworkInput(size=64, quantity=curves, box=box), target=target)
+    checkpoint.save(tmp_path / "a.safetensors", known.network, former)
+    loaded = checkpoint.load(tmp_path / "a.safetensors").info
+    assert (loaded.input.quantity, loaded.target, loaded.input.box) == ("curves-and-fit", "correction-to-fit", "pixels")
+    paper = NetworkInput(quantity="signal: z-score of the brain in the first five steady frames", box=box)
+    former = CheckpointInfo("hess", {}, paper, target="CBV: z-score over the brain")
+    checkpoint.save(tmp_path / "b.safetensors", build_network("hess", {}), former)
+    loaded = checkpoint.load(tmp_path / "b.safetensors").info
+    assert (loaded.input.quantity, loaded.target) == ("signal", "z-score")
+
+
+@pytest.mark.parametrize("name", ["stunet", "paper-stunet"])
+def test_what_is_stored_is_identifiers(name):
+    info = checkpoint.read_info(shipped_checkpoint(name))
+    assert info.input.quantity in INPUTS
+    assert info.input.box in BOXES
+    assert info.target == TARGET_OF[info.input.quantity]
+    assert IN_WORDS.keys() >= {info.input.quantity, info.input.box, info.target}
 
 
 def test_the_uncertainty_is_what_the_network_expects_its_error_to_be():
     """A head whose second output is a number everywhere: that error, in the unit that blood volume has."""
-    arguments = {"widths": [2, 2, 2, 2], "error": True, "skip": "mean-and-maximum", "maps": 2}
+    arguments = {"widths": [2, 2, 2, 2], "error": True, "skip": "mean-and-maximum", "maps": 5}
     network = build_network("stunet", arguments).eval()
     nn.init.zeros_(network.head.weight[1])
     nn.init.constant_(network.head.bias[1], float(np.log(0.3)))
     info = CheckpointInfo(
         "stunet",
         arguments,
-        NetworkInput(size=64, quantity=CURVES_AND_MAPS, box=PIXELS),
+        NetworkInput(size=64, quantity=CURVES_AND_FIT, box=PIXELS),
         StripRule(16, "context"),
-        target=BLOOD_VOLUME,
+        target=CORRECTION_TO_FIT,
     )
     prepared = prepared_at(40.0, noise=1.0)
     settings = PredictionSettings(stride=8, drop_frames=0)
     case = predict_case(prepared.series, Checkpoint(info, network, "sure"), settings, mask=HEAD)
-    unit = closed_form_scale(case.closed_form, HEAD).sd
+    unit = closed_form_scale(case.closed_form, HEAD).sd * fit_unit(plan_for(case.prepared, info))
     inner = ndimage.binary_erosion(HEAD, np.ones((1, 3, 3)))
     np.testing.assert_allclose(case.map.uncertainty[inner], 0.3 * unit, rtol=1e-4)
     assert not case.map.uncertainty[~HEAD].any()

@@ -40,7 +40,6 @@ ARGUMENTS = {
             "maps": 3,
             "join_maps": True,
             "decoder": (5, 4, 3),
-            "finish": 1,
         },
     ),
     "maps that are refined by themselves": (

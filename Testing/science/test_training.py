@@ -16,28 +16,22 @@ from science.synthetic import make_series
 from stunet_perfusion.cli import main
 from stunet_perfusion.evaluation.classical import fitted_cbv
 from stunet_perfusion.inference.box import into_box
-from stunet_perfusion.inference.standardize import LOG_RATIO_CLIP, plan_standardization
+from stunet_perfusion.inference.curves_and_fit_input import CURVE_CLIP, fit_unit
+from stunet_perfusion.inference.standardize import plan_standardization
 from stunet_perfusion.kinetics.cbv_scale import CLIP, cbv_scale, closed_form_scale
 from stunet_perfusion.networks import checkpoint
 from stunet_perfusion.networks.build import build_network
 from stunet_perfusion.networks.checkpoint import NetworkInput
-from stunet_perfusion.networks.quantities import (
-    CORRECTION,
-    CORRECTION_TO_FIT,
-    CURVES_AND_FIT,
-    LOG_RATIO,
-    PIXELS,
-)
+from stunet_perfusion.networks.quantities import CURVES_AND_FIT, PIXELS
 from stunet_perfusion.phantom import image_files
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.loop import EpochStrips, learning_rate_at, make_optimizer, train
-from stunet_perfusion.training.losses import edge_sums, error_sums, l2_sums, loss_sums, robust_sums
+from stunet_perfusion.training.losses import error_sums, l2_sums, loss_sums, robust_sums
 from stunet_perfusion.training.phantom_cases import PhantomSource, random_phantom
 from stunet_perfusion.training.seen_again import SeenAgain
 from stunet_perfusion.training.settings import Optimization
 from stunet_perfusion.training.strip_dataset import (
-    Recipe,
     StripDataset,
     TrainingSlices,
     in_unit_of_fit,
@@ -63,44 +57,23 @@ def test_the_robust_loss_is_the_square_up_to_its_limit_and_its_tangent_beyond():
     assert loss_sums("robust")(prediction, torch.zeros(1, 2, 2), weight)[0] == total
 
 
-def test_the_edge_keeping_loss_counts_values_and_gradients_within_the_brain():
-    prediction = torch.tensor([[[1.0, -2.0], [3.0, 100.0]]])
-    weight = torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])
-    target = torch.full_like(prediction, 1.0)
-    # |0| + |-3| + |2|, the row gradient |2 - 0| and the column gradient |-3 - 0|; the others touch what is no brain.
-    total, brain = edge_sums(prediction, target, weight, 0.5)
-    assert (total, brain) == (5 + 0.5 * (2 + 3), 3)
-    assert loss_sums("edges", 0.0)(prediction, target, weight)[0] == 5
-
-
-def test_a_shifted_edge_costs_a_soft_one_more_than_l2_says():
-    """A step that is a pixel off against a ramp of the same L1 error: L2 prefers the ramp, the edge loss the step."""
-    target = torch.zeros(1, 4, 12)
-    target[..., 6:] = 4.0
-    off, ramp = torch.zeros_like(target), torch.zeros_like(target)
-    off[..., 7:] = 4.0
-    ramp[...] = torch.tensor([0.0] * 4 + [2 / 3, 4 / 3, 8 / 3, 10 / 3] + [4.0] * 4)
-    ones = torch.ones_like(target)
-    assert l2_sums(ramp, target, ones)[0] < l2_sums(off, target, ones)[0]
-    assert edge_sums(ramp, target, ones, 0.0)[0] == pytest.approx(float(edge_sums(off, target, ones, 0.0)[0]))
-
-
 @pytest.mark.parametrize("dose", [1.0, 0.25])
-def test_a_correction_is_taught_what_the_map_has_beyond_the_closed_form(dose):
-    """Closed form plus target is the map, in units of half its own mean, whatever the dose of the series."""
+def test_a_correction_is_taught_what_the_map_has_beyond_the_fit(dose):
+    """Fit plus target, in the fit's unit, is the map in units of half its own mean, whatever the dose of the series."""
     series = make_series(frames=50, shape=(3, 40, 36), noise=0.5, peak=40.0 * dose, seed=1)
     brain = np.zeros(series.grid.shape, bool)
     brain[1:, 6:34, 5:31] = True
     prepared = prepare(series, mask=brain, drop_frames=0)
     cbv = np.random.default_rng(0).gamma(3, 0.01, size=brain.shape).astype(np.float32)
-    recipe = Recipe(NetworkInput(size=128, quantity=LOG_RATIO), CORRECTION)
-    slices = training_slices(prepared, cbv, brain, recipe)
-    plan = plan_standardization(prepared, 64, 128, LOG_RATIO, CORRECTION)
+    slices = training_slices(prepared, cbv, brain, NetworkInput(size=128, quantity=CURVES_AND_FIT, box=PIXELS))
+    plan = plan_standardization(prepared, 64, 128, CURVES_AND_FIT, PIXELS)
     own = closed_form_scale(cbv, brain)
-    expected = (into_box(plan.box, cbv[2]) - own.mean) / own.sd
-    taught = slices.targets[1] + corrected_slice(plan, CORRECTION, series.signal[:, 2])
-    np.testing.assert_allclose(taught[slices.brain[1]], expected[slices.brain[1]], atol=1e-4)
-    assert slices.clip == LOG_RATIO_CLIP
+    expected = np.stack([(into_box(plan.box, cbv[z]) - own.mean) / own.sd for z in (1, 2)])
+    fit = np.stack([corrected_slice(plan, series.signal[:, z]) for z in (1, 2)])
+    taught = slices.targets * fit_unit(plan) + fit
+    known = in_unit_of_fit(expected, fit, slices.brain)
+    np.testing.assert_allclose(taught[slices.brain], known[slices.brain], atol=1e-4)
+    assert slices.clip == CURVE_CLIP
 
 
 @settings(deadline=None)
@@ -124,7 +97,7 @@ def test_a_correction_to_the_fit_is_taught_no_unit():
     found = np.zeros(series.grid.shape, bool)
     found[1:, 6:34, 5:31] = True
     prepared = prepare(series, mask=found, drop_frames=0)
-    recipe = Recipe(NetworkInput(size=128, quantity=CURVES_AND_FIT, box=PIXELS), CORRECTION_TO_FIT)
+    recipe = NetworkInput(size=128, quantity=CURVES_AND_FIT, box=PIXELS)
     cbv = fitted_cbv(prepared)
     richer = found & (cbv > np.median(cbv[found]))
     assert closed_form_scale(cbv, richer).mean > 1.2 * closed_form_scale(cbv, found).mean

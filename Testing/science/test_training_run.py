@@ -18,7 +18,7 @@ from stunet_perfusion.cases import write_cases
 from stunet_perfusion.cli import main
 from stunet_perfusion.inference.box import into_box, square_box
 from stunet_perfusion.networks import checkpoint
-from stunet_perfusion.networks.quantities import CORRECTION, LOG_RATIO, TARGETS
+from stunet_perfusion.networks.quantities import MAPS, SIGNAL, TARGET_OF, Z_SCORE
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.background import in_background, one_ahead
@@ -27,7 +27,6 @@ from stunet_perfusion.training.run import network_of, run_training
 from stunet_perfusion.training.scanned_cases import CaseLessons, find_cases, hold_out, open_case
 from stunet_perfusion.training.settings import DoseSettings, read_settings
 from stunet_perfusion.training.state import load_state
-from stunet_perfusion.training.strip_dataset import Recipe
 from stunet_perfusion.training.validation import validate
 from stunet_perfusion.writing import write_map
 
@@ -36,8 +35,6 @@ SETTINGS = """
 name = "hess"
 arguments = {sequence_widths = [2, 2, 2, 2]}
 size = 32
-input = "log-ratio"
-target = "correction"
 [strips]
 rows = 16
 together = 2
@@ -91,7 +88,7 @@ def test_best_and_last_checkpoint_log_and_state_are_written(folder, whole):
     assert "waiting for strips" in told[0]
     last = checkpoint.load(folder / "whole.last.safetensors").info
     best = checkpoint.load(folder / "whole.safetensors").info
-    assert (last.input.quantity, last.target, last.strip.rows) == (LOG_RATIO, CORRECTION, 16)
+    assert (last.input.quantity, last.target, last.strip.rows) == (SIGNAL, Z_SCORE, 16)
     mean_l2 = [np.mean([score["l2"] for score in entry["scores"].values()]) for entry in history]
     assert best.training["epochs"] == int(np.argmin(mean_l2)) + 1
     assert best.scores["by_dose"] == history[int(np.argmin(mean_l2))]["scores"]
@@ -108,17 +105,19 @@ def test_best_and_last_checkpoint_log_and_state_are_written(folder, whole):
     assert float(rows[3]["learning_rate"]) < 2e-5
 
 
-def test_a_network_that_is_to_correct_begins_with_the_closed_form(folder):
-    """It says nothing at first; one that is to say everything does not begin with nothing, or would learn nothing."""
-    strips = torch.randn(2, 64, 16, 32, generator=torch.Generator().manual_seed(0))
-    for target, silent in (("correction", True), ("z-score", False)):
-        network, info = network_of(read_settings(folder / "settings.toml", {"network.target": target}))
+def test_a_network_that_is_to_correct_begins_with_the_fit(folder):
+    """It predicts 0 at first; one that is to predict everything does not, or would learn nothing."""
+    stunet = {"network.name": "stunet", "network.arguments": {"widths": [2, 2, 2, 2]}}
+    for quantity, silent in (("curves-and-fit", True), ("signal", False)):
+        planes = 64 + MAPS[quantity]
+        strips = torch.randn(2, planes, 16, 32, generator=torch.Generator().manual_seed(0))
+        network, info = network_of(read_settings(folder / "settings.toml", stunet | {"network.input": quantity}))
         assert bool((network.eval()(strips) == 0).all()) == silent
-        assert info.target == TARGETS[target]
+        assert info.target == TARGET_OF[quantity]
 
 
 def test_a_network_that_says_the_same_everywhere_is_scored_all_the_same(folder):
-    network, info = network_of(read_settings(folder / "settings.toml", {"network.target": "z-score"}))
+    network, info = network_of(read_settings(folder / "settings.toml", {}))
     torch.nn.init.zeros_(network.head.weight)
     case = next(case for case in find_cases(folder / "cases", (1, 1, 1), 0) if case.part == "validation")
     held_out = hold_out(case, "reference", "equation1", 2)
@@ -188,14 +187,14 @@ def test_cases_that_are_prepared_in_the_background_train_the_same_network(folder
 @pytest.mark.parametrize("network", ["stunet", "ulas"])
 def test_the_command_trains_every_network(folder, network, capsys):
     words = ["train", str(folder / "settings.toml"), "--network", network, "--widths", "2,2,2,2", "--epochs", "1"]
-    changes = ["--set", "network.target=z-score", "--set", "optimization.loss=edges", "--set", "validation.every=5"]
+    changes = ["--set", "optimization.loss=robust", "--set", "validation.every=5"]
     words += [*changes, "--set", "strips.padding=context", "--set", "strips.step=16", "--set", "cases.slice_step=3"]
     output = folder / f"{network}.safetensors"
     assert main([*words, "--output", str(output)]) == 0
     assert "epoch 1 of 1" in capsys.readouterr().err
     info = checkpoint.load(output).info
     assert (info.network, info.strip.padding) == (network, "context")
-    assert info.training["loss"] == "L1 and gradients over the brain"
+    assert info.training["loss"] == "L2 over the brain, L1 where it is far off"
     assert set(info.scores["by_dose"]) == {"1", "0.5"}, "the last epoch is always validated"
 
 
@@ -243,7 +242,7 @@ def test_the_target_is_the_map_that_a_case_has_else_its_closed_form(folder, tmp_
 
 def test_a_case_is_seen_at_another_dose_in_every_epoch_and_the_same_when_asked_again(folder):
     cases = tuple(case for case in find_cases(folder / "cases", (1, 1, 1), 0) if case.part == "train")
-    recipe = Recipe(checkpoint.NetworkInput(size=32))
+    recipe = checkpoint.NetworkInput(size=32)
     lessons = CaseLessons(cases, "reference", 0, recipe, DoseSettings("noise-matched"), 3)
     first, again, later = lessons.make(0, 0), lessons.make(0, 0), lessons.make(1, 0)
     np.testing.assert_array_equal(first.signals, again.signals)
@@ -257,7 +256,7 @@ def test_a_case_is_seen_at_another_dose_in_every_epoch_and_the_same_when_asked_a
 
 
 def test_a_phantom_is_another_in_every_epoch():
-    lessons = PhantomLessons(PhantomSource(("mni",)), 2, 0, Recipe(checkpoint.NetworkInput(size=32)), DoseSettings(), 8)
+    lessons = PhantomLessons(PhantomSource(("mni",)), 2, 0, checkpoint.NetworkInput(size=32), DoseSettings(), 8)
     first, later = lessons.make(0, 0), lessons.make(1, 0)
     assert first.targets.shape[1:] == (32, 32)
     assert not np.array_equal(first.targets[0], later.targets[0])
@@ -265,7 +264,7 @@ def test_a_phantom_is_another_in_every_epoch():
 
 def test_a_phantom_may_be_taught_as_in_the_paper_with_what_verbena_makes_of_it():
     """S0 from the first frame, over all frames, at full dose: computed here by hand from the phantom's own scan."""
-    source, recipe = PhantomSource(("mni",)), Recipe(checkpoint.NetworkInput(size=32))
+    source, recipe = PhantomSource(("mni",)), checkpoint.NetworkInput(size=32)
     lessons = PhantomLessons(source, 1, 0, recipe, DoseSettings("equation1", shares=(0.5,)), 8, "reference")
     made = lessons.make(0, 0)
     phantom, _ = random_phantom(source, (0, 0, 0, 0), 8)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from stunet_perfusion.cli import main
+from stunet_perfusion.networks.quantities import TARGET_OF
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.run import network_of
 from stunet_perfusion.training.settings import TrainingSettings, parse_changes, read_settings
@@ -25,7 +26,8 @@ def test_the_papers_choices_are_the_default():
     assert (settings.optimization.epochs, settings.optimization.loss) == (200, "l2")
     assert (settings.optimization.learning_rate, settings.optimization.schedule) == (1e-3, "constant"), "Adam's"
     assert (settings.strips.step, settings.cases.split) == (8, (25, 12, 12))
-    assert (settings.network.name, settings.network.input, settings.network.target) == ("stunet", "signal", "z-score")
+    assert (settings.network.name, settings.network.input) == ("stunet", "signal")
+    assert TARGET_OF[settings.network.input] == "z-score"
     assert (settings.network.frames, settings.network.size) == (64, 256)
     assert read_settings(None, HEADS).dose_method == "physical"
     assert read_settings(None, {"cases.table": "cases.csv"}).dose_method == "equation1"
@@ -37,7 +39,7 @@ def test_a_file_changes_what_it_names_and_options_override_it(tmp_path):
         """
         [network]
         arguments = {widths = [8, 16, 32, 64]}
-        input = "log-ratio"
+        input = "curves-and-fit"
         [phantoms]
         anatomies = ["heads", "mni"]
         [dose]
@@ -49,7 +51,7 @@ def test_a_file_changes_what_it_names_and_options_override_it(tmp_path):
     )
     settings = read_settings(path, parse_changes(["optimization.epochs=3", "strips.padding=context"]))
     assert settings.network.arguments == {"widths": [8, 16, 32, 64]}
-    assert settings.network.input == "log-ratio"
+    assert settings.network.input == "curves-and-fit"
     assert settings.phantoms.anatomies == (str(tmp_path / "heads"), "mni"), "relative to the file"
     assert settings.dose.shares == (1.0, 0.5)
     assert settings.optimization.epochs == 3
@@ -69,8 +71,8 @@ def test_a_file_changes_what_it_names_and_options_override_it(tmp_path):
         ("[optimization]\nepochs = true", "'epochs' is True; give a whole number"),
         ("[optimization]\nepochs = 0", "0 is too few; give at least 1"),
         ("[optimization]\nlearning_rate = 0", "0 is not above 0"),
-        ("[optimization]\nloss = 'l3'", "'l3' is not known; use l2, robust, edges"),
-        ("[network]\ninput = 'R1'", "'R1' is not known; use signal, log-ratio"),
+        ("[optimization]\nloss = 'l3'", "'l3' is not known; use l2, robust"),
+        ("[network]\ninput = 'R1'", "'R1' is not known; use signal, curves-and-fit"),
         ("[dose]\nshares = [2]", r"dose: 2 is not in \(0, 1\]"),
         ("[dose]\nlowest = 0.5\nhighest = 0.4", "is above dose.highest"),
         ("[strips]\npadding = 'mirror'", "'mirror' is not known"),
@@ -124,7 +126,7 @@ def test_there_is_a_recipe_for_every_network():
 
 @pytest.mark.parametrize("path", RECIPES, ids=[path.stem for path in RECIPES])
 def test_the_recipes_that_ship_can_be_followed(path):
-    settings = read_settings(path, HEADS | {"network.start": ""})
+    settings = read_settings(path, HEADS)
     network, info = network_of(settings)
     assert info.network == settings.network.name
     assert sum(weights.numel() for weights in network.parameters()) < 2.5e6

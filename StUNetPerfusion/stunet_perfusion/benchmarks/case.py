@@ -14,8 +14,8 @@ import numpy as np
 
 from stunet_perfusion.benchmarks.deconvolution import ECHO_TIME, FRAME_INTERVAL, brain_like_curves
 from stunet_perfusion.dose.simulate import simulate_slice
+from stunet_perfusion.inference.input_kinds import slice_for_network
 from stunet_perfusion.inference.predict import PredictionSettings, plan_for, predict_prepared
-from stunet_perfusion.inference.slice_input import slice_for_network
 from stunet_perfusion.inference.strips import predict_slice, predict_slice_progressively, take_apart
 from stunet_perfusion.networks.checkpoint import Checkpoint
 from stunet_perfusion.networks.folding import fold_batch_normalization
@@ -166,7 +166,7 @@ def _measure_preview(series: DscSeries, checkpoint: Checkpoint, device: str) -> 
     for _ in range(3):
         start = perf_counter()
         lowered = simulate_slice(signal, prepared.bolus.arrival, DOSE, "equation1", np.random.default_rng(0))
-        frames = slice_for_network(plan, info.target, lowered, noise=info.noise_error > 0).given
+        frames = slice_for_network(plan, lowered, noise=info.noise_error > 0).given
         averages = predict_slice_progressively(network, frames, info.strip, stages=stages, device=device)
         next(averages)
         first = perf_counter()

@@ -10,8 +10,8 @@ import typer
 
 from stunet_perfusion.cli import options
 from stunet_perfusion.evaluation.phantom_subjects import CALIBRATION_STREAM, graded_phantom, heads_of
+from stunet_perfusion.inference.input_kinds import input_kind
 from stunet_perfusion.networks import checkpoint
-from stunet_perfusion.networks.quantities import CORRECTION_TO_FIT, Z_SCORE
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.calibration import MEASURED, coverage, fit_error, sample_errors
 
@@ -32,8 +32,10 @@ def command(
     Nothing else in the checkpoint changes.
     """
     known = checkpoint.load(checkpoint_path)
-    if known.info.target == Z_SCORE:
-        raise InputError(checkpoint_path, "says z-scores, whose unit is not known", "train it to say blood volume")
+    if not input_kind(known.info.input.quantity).tells_blood_volume:
+        raise InputError(
+            checkpoint_path, "predicts z-scores, whose unit is not known", "train it with network.input=curves-and-fit"
+        )
     heads = heads_of(anatomy)
     if not heads:
         raise InputError("--anatomy", "holds no head", "name label maps, 'mni' or 'drawn'")
@@ -45,7 +47,7 @@ def command(
     )
     with options.progress_bar(quiet=json) as progress:
         samples = sample_errors(known, people, progress=progress)
-    learned, noise = fit_error(samples, MEASURED if known.info.target == CORRECTION_TO_FIT else None)
+    learned, noise = fit_error(samples, MEASURED)
     held = {f"{dose:g}": round(coverage(of_dose, learned, noise), 3) for dose, of_dose in samples.items()}
     told = {**known.info.training, "calibrated_on": f"{phantoms} phantoms of {len(heads)} heads"}
     info = replace(known.info, learned_error=learned, noise_error=noise, training=told)

@@ -14,6 +14,7 @@ from rich.table import Table
 from stunet_perfusion.cli import options
 from stunet_perfusion.networks.checkpoint import load
 from stunet_perfusion.networks.counting import multiply_accumulates, parameter_count
+from stunet_perfusion.networks.quantities import IN_WORDS
 from stunet_perfusion.support.resources import shipped_checkpoint
 
 
@@ -46,12 +47,11 @@ def command(
     table.add_row("parameters", f"{document['parameters']:,}")
     table.add_row("per strip", f"{document['multiply_accumulates_per_strip'] / 1e9:.2f} x 10^9 multiply-accumulates")
     table.add_row("strip", f"{strip}, padding {info.strip.padding}")
-    table.add_row("input", info.input.quantity)
-    table.add_row("says", info.target)
+    table.add_row("input", IN_WORDS[info.input.quantity])
+    table.add_row("predicts", IN_WORDS[info.target])
     if info.arguments.get("error"):
-        factors = (
-            f"{info.learned_error:g} x what the network expects and {info.noise_error:g} x the noise of the series"
-        )
+        learned = f"{info.learned_error:g} x the error that the network predicts"
+        factors = f"{learned} and {info.noise_error:g} x the noise of the series"
         table.add_row("uncertainty", f"{factors}, added as squares")
     for name, value in info.training.items():
         table.add_row(f"training: {name}", _told(value))

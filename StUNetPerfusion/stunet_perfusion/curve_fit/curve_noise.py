@@ -12,9 +12,6 @@ from stunet_perfusion.kinetics.concentration import baseline_signal
 from stunet_perfusion.preprocessing.bolus import Bolus, end_of_first_pass
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
 
-#: The largest -ln(S/S0) that a voxel of tissue has.
-DEEPEST_DROP = 1.5
-
 
 def correlated_noise_of_fit(found: FirstPass, fit: MeanCurveFit, sample: np.ndarray, baseline: np.ndarray) -> float:
     """:param baseline: (n, neighbors) of the sample"""
@@ -43,32 +40,6 @@ def covariance_of_sample(
     if sample.shape[-1] < RUN or not tissue.any():
         return np.zeros((RUN, 1))
     return noise_covariance(sample[:, tissue] - baseline[tissue], baseline_frames, stop)
-
-
-def noise_of_blood_volume(signal: np.ndarray, found: FirstPass) -> np.ndarray:
-    """The standard deviation that the noise of the signal gives the closed form.
-
-    Noise of standard deviation s in a signal S is s/S in its logarithm. It is independent from frame to frame, but for
-    that of S0, which is the same in all frames of the first pass.
-
-    :param signal: (T, Y, X) of the prepared series, every frame of it
-    :returns: (Y, X) float32, multiples of the brain's mean; 0 in air
-    """
-    baseline = baseline_signal(signal, found.baseline_frames)
-    tissue = baseline > found.air
-    divisor = np.where(tissue, baseline, np.float32(1))
-    # (S0/S)^2 of the frames that hold contrast. Where noise itself is taken for a deep drop, it would be counted as if
-    # the signal were gone; and a signal that is gone has no drop, as in the curves.
-    squares = np.full(baseline.shape, (found.stop - found.baseline_frames) ** 2 / found.baseline_frames, np.float32)
-    for frame in signal[found.baseline_frames : found.stop]:
-        ratio = frame / divisor
-        np.copyto(ratio, 1, where=ratio <= 0)
-        np.clip(ratio, np.float32(np.exp(-DEEPEST_DROP)), 1, out=ratio)
-        squares += np.reciprocal(np.square(ratio, out=ratio), out=ratio)
-    deviation = np.sqrt(squares, out=squares)
-    deviation *= np.float32(found.noise / found.brain_area)
-    deviation /= divisor
-    return np.where(tissue, deviation, np.float32(0))
 
 
 def noise_of_curves(curves: np.ndarray, bolus: Bolus) -> np.ndarray:

@@ -17,17 +17,13 @@ from stunet_perfusion.curve_fit.first_pass_measurement import find_first_pass
 from stunet_perfusion.curve_fit.slice_curves import SliceCurves
 from stunet_perfusion.evaluation.methods import Method, MethodMap
 from stunet_perfusion.inference.box import out_of_box
-from stunet_perfusion.inference.slice_input import slice_for_network
+from stunet_perfusion.inference.input_kinds import slice_for_network
 from stunet_perfusion.inference.standardize import plan_standardization
+from stunet_perfusion.kinetics.cbv_scale import CLOSED_FORM_UNIT
 from stunet_perfusion.kinetics.closed_form import closed_form, mean_curve, smoothed
 from stunet_perfusion.kinetics.reference import first_pass_cbv
 from stunet_perfusion.networks.nonlocal_means import NonlocalMeans
-from stunet_perfusion.networks.quantities import (
-    CORRECTION_TO_FIT,
-    CURVES_AND_FIT,
-    MAPS,
-    PIXELS,
-)
+from stunet_perfusion.networks.quantities import CURVES_AND_FIT, MAPS, PIXELS
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
 
 VERBENA = "verbena"
@@ -115,16 +111,18 @@ def fitted_cbv(prepared: PreparedSeries) -> np.ndarray:
 
 
 def nonlocal_means_fit(prepared: PreparedSeries) -> np.ndarray:
-    """(Z, Y, X) float32 the same, averaged over like neighbors as our network begins; see `NonlocalMeans`."""
+    """(Z, Y, X) float32 the same after non-local means, as our network begins; see `NonlocalMeans`."""
     # Of the whole image, so that no pixel is resampled.
-    plan = plan_standardization(
-        prepared, size=max(prepared.brain.shape[1:]), quantity=CURVES_AND_FIT, target=CORRECTION_TO_FIT, box=PIXELS
-    )
+    plan = plan_standardization(prepared, size=max(prepared.brain.shape[1:]), quantity=CURVES_AND_FIT, box=PIXELS)
     average = NonlocalMeans()
+    zero = np.float32(1 / CLOSED_FORM_UNIT)
 
     def averaged(plane: np.ndarray) -> np.ndarray:
-        maps = slice_for_network(plan, CORRECTION_TO_FIT, plane).given[-MAPS[CURVES_AND_FIT] :]
-        _, around = average(torch.from_numpy(maps[None]))
-        return out_of_box(plan.box, around[0, 0].numpy(), plane.shape[1:])
+        of_slice = slice_for_network(plan, plane)
+        maps = torch.from_numpy(of_slice.given[None, -MAPS[CURVES_AND_FIT] :])
+        difference, _ = average(maps)
+        # On top of the fit as it is, since the maps that are compared are cut in vessels.
+        values = of_slice.corrected + zero + np.float32(of_slice.unit) * difference[0].numpy()
+        return out_of_box(plan.box, values, plane.shape[1:])
 
     return np.stack([averaged(plane) for plane in np.moveaxis(prepared.series.signal, 1, 0)])

@@ -44,6 +44,6 @@ def network_map(prepared: PreparedSeries, checkpoint: Checkpoint, stride: int, d
     """
     predicted = predict_standardized(prepared, checkpoint, stride=stride, device=device)
     first_pass = first_pass_cbv(prepared.series, prepared.bolus, mean_curve(prepared))
-    said = known_scale(checkpoint.info, first_pass, prepared.brain)
-    found = to_blood_volume(prepared, predicted, first_pass, said)
+    known = known_scale(checkpoint.info, first_pass, prepared.brain)
+    found = to_blood_volume(prepared, predicted, first_pass, known)
     return MethodMap(found.cbv, found.uncertainty)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stunet_perfusion.evaluation.classical import UNDONE
-from stunet_perfusion.evaluation.goals import Goal, paper_goals, truth_goals
 from stunet_perfusion.evaluation.methods import Method
 from stunet_perfusion.evaluation.paper_table import PAPER_TABLE, SOURCE
 from stunet_perfusion.evaluation.summary import (
@@ -74,10 +72,8 @@ def report_text(
         parts.append(f"## {_FAMILIES[family][0].upper()}{_FAMILIES[family][1:]}\n\n{count} subjects.")
         if paper := rows_of(of_family, table="paper"):
             parts += [_paper_section(paper, methods)]
-            parts += _goals(paper, methods, paper_goals, UNDONE)
         if truth := rows_of(of_family, table="truth"):
             parts += [_truth_section(truth, methods), _cohort_section(truth, methods)]
-            parts += _goals(truth, methods, truth_goals)
     if figures:
         parts.append("## Figures")
         parts += [f"![{name.rsplit('.', 1)[0].replace('_', ' ')}]({name})" for name in figures]
@@ -166,22 +162,6 @@ def _cohort_section(rows: Sequence[Row], methods: Sequence[Method]) -> str:
         "### Living tumor over white matter (nRCBV), one number a person\n\n"
         f"AUC is for telling high from low grade; the truth itself has {ceiling:.3f}.\n\n" + table_text(head, lines)
     )
-
-
-def _goals(
-    rows: Sequence[Row], methods: Sequence[Method], find: Callable[..., list[Goal]], besides: str = ""
-) -> list[str]:
-    """Of the networks, and of one method besides."""
-    asked = [method for method in methods if method.kind == "network" or method.name == besides]
-    return [
-        f"**Goals, {method.title}**\n\n"
-        + table_text(
-            ["goal", "found", "met"],
-            [[goal.sentence, goal.found, "yes" if goal.met else "no"] for goal in find(rows, method.name, methods)],
-        )
-        for method in asked
-        if rows_of(rows, method=method.name)
-    ]
 
 
 def _mean_sd(mean: float, sd: float, factor: float, best: bool = False, missing: int = 0) -> str:

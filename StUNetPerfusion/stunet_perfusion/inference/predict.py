@@ -10,9 +10,11 @@ import numpy as np
 
 from stunet_perfusion.dose.simulate import Method, simulate_dose
 from stunet_perfusion.inference.box import SquareBox, out_of_box
-from stunet_perfusion.inference.slice_input import SliceForNetwork, slice_for_network
+from stunet_perfusion.inference.input_kinds import input_kind, slice_for_network
+from stunet_perfusion.inference.slice_input import SliceForNetwork
 from stunet_perfusion.inference.slice_schedule import each_slice, slices_at_a_time
-from stunet_perfusion.inference.standardize import Standardization, plan_standardization
+from stunet_perfusion.inference.standardization import Standardization
+from stunet_perfusion.inference.standardize import plan_standardization
 from stunet_perfusion.inference.strips import (
     SPREAD_OVER_STRIPS,
     StripAverage,
@@ -32,7 +34,6 @@ from stunet_perfusion.networks.build import CbvNetwork
 from stunet_perfusion.networks.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.memory_layout import use_channels_last
-from stunet_perfusion.networks.quantities import Z_SCORE
 from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.support.concurrent_work import beside_the_network
@@ -56,7 +57,7 @@ class CbvMap:
         to expects its error to have; of any other, the spread over the strips that cover a pixel, which tells where
         the network contradicts itself and is no confidence interval
     :param scale: how z-scores become blood volume
-    :param network_scale: mean and SD over the brain of what the network itself said. Far from 0 and 1, the network
+    :param network_scale: mean and SD over the brain of what the network itself predicted. Far from 0 and 1, the network
         was unsure how strong the bolus is.
     :param uncertainty_is: which of the two the uncertainty is, in words
     """
@@ -113,9 +114,7 @@ def plan_for(prepared: PreparedSeries, info: CheckpointInfo) -> Standardization:
     :raises InputError: as `plan_standardization`
     """
     expected = info.input
-    return plan_standardization(
-        prepared, expected.frames, expected.size, expected.quantity, info.target, expected.box, grows=True
-    )
+    return plan_standardization(prepared, expected.frames, expected.size, expected.quantity, expected.box, grows=True)
 
 
 def apply_correction(average: StripAverage, info: CheckpointInfo, of_slice: SliceForNetwork) -> StripAverage:
@@ -125,7 +124,7 @@ def apply_correction(average: StripAverage, info: CheckpointInfo, of_slice: Slic
     noise that resampling leaves. A network learns where maps are hard, and hardly how noisy this series is, which the
     series itself tells: what noise adds to the expected error was found on phantoms.
 
-    :param average: what the network said of a slice, in the box
+    :param average: what the network predicted of a slice, in the box
     :param of_slice: what it was given
     """
     mean, spread, error = average.mean, average.spread, average.error
@@ -195,7 +194,7 @@ def predict_standardized(
     with_brain = np.flatnonzero(prepared.brain.any(axis=(1, 2)))
 
     def standardized(z: int) -> SliceForNetwork:
-        return slice_for_network(plan, info.target, prepared.series.signal[:, z], noise=info.noise_error > 0)
+        return slice_for_network(plan, prepared.series.signal[:, z], noise=info.noise_error > 0)
 
     def through_the_network(of_slice: SliceForNetwork) -> StripAverage:
         with naming_exhausted_memory(device, batch):
@@ -222,20 +221,20 @@ def predict_standardized(
 
 
 def known_scale(info: CheckpointInfo, closed_form: np.ndarray, brain: np.ndarray) -> CbvScale | None:
-    """The blood volume that a network's own numbers stand for, where its target tells: blood volume and corrections
-    have the closed form's unit and zero. Of z-scores it is not known.
+    """The blood volume that a network's own numbers stand for, where they tell it: corrections to the
+    fit have the closed form's unit and zero. Of z-scores it is not known.
 
     :param closed_form: (Z, Y, X) CBV of the first pass of the whole series, any unit
     :param brain: (Z, Y, X) bool
     """
-    return None if info.target == Z_SCORE else closed_form_scale(closed_form, brain)
+    return closed_form_scale(closed_form, brain) if input_kind(info.input.quantity).tells_blood_volume else None
 
 
 def to_blood_volume(
     prepared: PreparedSeries,
     predicted: StripAverage,
     closed_form: np.ndarray,
-    said: CbvScale | None = None,
+    known: CbvScale | None = None,
 ) -> CbvMap:
     """Give a prediction its physical scale and its zero, from the closed form of the same series.
 
@@ -243,25 +242,25 @@ def to_blood_volume(
     that is not told the dose finds the amplitude of the z-scores only roughly. It need not: over the brain a
     standardized map has mean 0 and SD 1 by definition, and is given them here.
 
-    :param predicted: what the network said, and its spread, (Z, Y, X)
+    :param predicted: what the network predicted, and its spread, (Z, Y, X)
     :param closed_form: (Z, Y, X) CBV of the first pass, any unit; see `recover_scale`
-    :param said: the blood volume that the network's numbers stand for, where that is known
+    :param known: the blood volume that the network's numbers stand for, where the kind of input tells it
     :raises InputError: the prediction does not follow the closed form at all
     """
     brain = prepared.brain
     network_scale = cbv_scale(predicted.mean, brain)
-    if said is None:
+    if known is None:
         scale = recover_scale(_z_scores(predicted, network_scale), closed_form, brain)
     else:
-        scale = CbvScale(said.mean + said.sd * network_scale.mean, said.sd * network_scale.sd)
+        scale = CbvScale(known.mean + known.sd * network_scale.mean, known.sd * network_scale.sd)
     return map_at_scale(brain, predicted, network_scale, scale)
 
 
 def map_at_scale(brain: np.ndarray, predicted: StripAverage, network_scale: CbvScale, scale: CbvScale) -> CbvMap:
-    """What a network said, given mean 0 and SD 1 over the brain, and from there a physical scale.
+    """What a network predicted, given mean 0 and SD 1 over the brain, and from there a physical scale.
 
     :param brain: (Z, Y, X) bool
-    :param predicted: what the network said, and its spread, (Z, Y, X)
+    :param predicted: what the network predicted, and its spread, (Z, Y, X)
     :param network_scale: mean and SD of that over the brain
     :param scale: from z-scores to blood volume
     """
@@ -367,5 +366,5 @@ def predict_prepared(
         )
         aif, closed_form = scale_of_map.result()
     progress(1.0, "Giving the map its scale")
-    said = known_scale(checkpoint.info, closed_form, prepared.brain)
-    return PredictedCase(prepared, aif, closed_form, to_blood_volume(prepared, predicted, closed_form, said))
+    known = known_scale(checkpoint.info, closed_form, prepared.brain)
+    return PredictedCase(prepared, aif, closed_form, to_blood_volume(prepared, predicted, closed_form, known))

@@ -15,6 +15,7 @@ import numpy as np
 
 from stunet_perfusion.curve_fit.first_pass_measurement import first_pass_at_dose
 from stunet_perfusion.dose.simulate import Method, simulate_slice
+from stunet_perfusion.inference.input_kinds import slice_for_network
 from stunet_perfusion.inference.predict import (
     CbvMap,
     apply_correction,
@@ -23,8 +24,7 @@ from stunet_perfusion.inference.predict import (
     put_slice,
     to_blood_volume,
 )
-from stunet_perfusion.inference.slice_input import slice_for_network
-from stunet_perfusion.inference.standardize import Standardization
+from stunet_perfusion.inference.standardization import Standardization
 from stunet_perfusion.inference.strips import StripAverage, predict_slice_progressively, take_apart
 from stunet_perfusion.inference.strips.stages import StUNetStages
 from stunet_perfusion.kinetics.aif import ArterialInput
@@ -33,7 +33,6 @@ from stunet_perfusion.kinetics.concentration import UNKNOWN_ECHO_TIME, concentra
 from stunet_perfusion.kinetics.reference import first_pass_cbv
 from stunet_perfusion.networks.build import CbvNetwork
 from stunet_perfusion.networks.checkpoint import CheckpointInfo
-from stunet_perfusion.networks.quantities import Z_SCORE
 from stunet_perfusion.preprocessing.bolus import Bolus
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
 from stunet_perfusion.series import Grid
@@ -143,12 +142,12 @@ def preview_slices(
     :raises InputError: as `predict_slice` and `to_blood_volume`, or a device without enough memory
     """
     closed_form = first_pass_cbv(lowered.series, lowered.bolus, aif_curve)
-    said = _known_scale(info, plan, aif_curve, lowered.series.echo_time)
+    known = _known_scale(plan, aif_curve, lowered.series.echo_time)
     stages = stages or take_apart(network, info.input.frames)
     averages, of_slices = {}, {}
     for place in np.flatnonzero(lowered.brain.any(axis=(1, 2))):
         signal = lowered.series.signal[:, place]
-        of_slices[place] = slice_for_network(plan, info.target, signal, noise=info.noise_error > 0)
+        of_slices[place] = slice_for_network(plan, signal, noise=info.noise_error > 0)
         averages[place] = predict_slice_progressively(
             network,
             of_slices[place].given,
@@ -165,14 +164,12 @@ def preview_slices(
             with naming_exhausted_memory(device, batch):
                 average = next(rounds)
             put_slice(volume, place, apply_correction(average, info, of_slices[place]), plan.box)
-        yield PreviewRound(stage, _blood_volume(lowered, volume, closed_form, said), closed_form)
+        yield PreviewRound(stage, _blood_volume(lowered, volume, closed_form, known), closed_form)
 
 
-def _known_scale(
-    info: CheckpointInfo, plan: Standardization, aif_curve: np.ndarray, echo_time: float | None
-) -> CbvScale | None:
+def _known_scale(plan: Standardization, aif_curve: np.ndarray, echo_time: float | None) -> CbvScale | None:
     """`known_scale` from the mean of the whole brain, of which a preview has only some slices."""
-    if info.target == Z_SCORE:
+    if plan.first_pass is None:
         return None
     # The area of the tissue's curves is TE * delta R2*, the artery's as the series knows its TE.
     te = UNKNOWN_ECHO_TIME if echo_time is None else echo_time
@@ -181,12 +178,12 @@ def _known_scale(
 
 
 def _blood_volume(
-    lowered: PreparedSeries, predicted: StripAverage, closed_form: np.ndarray, said: CbvScale | None
+    lowered: PreparedSeries, predicted: StripAverage, closed_form: np.ndarray, known: CbvScale | None
 ) -> CbvMap:
     """`to_blood_volume`, which with hardly any brain falls back on the closed form's own mean and spread."""
     brain = lowered.brain
     try:
-        return to_blood_volume(lowered, predicted, closed_form, said)
+        return to_blood_volume(lowered, predicted, closed_form, known)
     except InputError:
         if np.count_nonzero(brain) >= FEWEST_VOXELS_FOR_A_SCALE:
             raise

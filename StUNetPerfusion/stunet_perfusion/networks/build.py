@@ -37,7 +37,7 @@ def maps_of(network: CbvNetwork) -> int:
 def check_maps(network: CbvNetwork, quantity: str) -> None:
     """Refuse a network that is given other maps than it takes.
 
-    :param quantity: what it is given, see `network_quantities`
+    :param quantity: what it is given, one of `networks.quantities.INPUTS`
     :raises InputError: more or fewer maps
     """
     given, taken = MAPS.get(quantity, 0), maps_of(network)

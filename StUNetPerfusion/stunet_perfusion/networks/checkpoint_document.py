@@ -12,18 +12,11 @@ import json
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints
 
-from stunet_perfusion.networks.quantities import (
-    BOXES,
-    INPUT_QUANTITIES,
-    SIGNAL,
-    TARGETS,
-    TIGHT,
-    Z_SCORE,
-)
+from stunet_perfusion.networks.quantities import BOXES, FORMER_WORDS, INPUTS, SIGNAL, TARGET_OF, TIGHT, Z_SCORE
 from stunet_perfusion.networks.strip_rule import StripRule
 from stunet_perfusion.support.errors import InputError
 
@@ -52,7 +45,7 @@ class NetworkInput:
 
     :param frames: frames around the bolus
     :param size: rows and columns of the box around the brain
-    :param quantity: what is made of the signal, one of `INPUT_QUANTITIES`
+    :param quantity: what is made of the signal, one of `INPUTS`
     :param box: how the box is laid, one of `BOXES`; files that do not tell are older than the choice
     """
 
@@ -73,7 +66,7 @@ class CheckpointInfo:
     :param training: what it was trained on and how, for people and for provenance
     :param scores: what it reached, on what
     :param licence: under which the weights may be used
-    :param target: what the network says, one of `TARGETS`; files that do not tell are older than the choice
+    :param target: what the network says, which belongs to the input, see `TARGET_OF`
     :param learned_error: what the error that the network expects is multiplied by
     :param noise_error: what the noise that the series itself tells is multiplied by, beside that error, see
         `noise_slice`; both as fitted to phantoms after training
@@ -202,17 +195,19 @@ def _parse(path: Path, document: dict[str, Any]) -> CheckpointInfo:
             path, f"has a wrong or incomplete description ({error})", "write it with this version"
         ) from None
     way_out = "use a checkpoint of this version, or the version of StUNetPerfusion that it was trained with"
-    if info.input.quantity not in INPUT_QUANTITIES.values():
-        raise InputError(path, f"needs another input ('{_in_short(info.input.quantity)}')", way_out)
-    if info.input.box not in BOXES.values():
-        raise InputError(path, f"needs another box around the brain ('{_in_short(info.input.box)}')", way_out)
-    if info.target not in TARGETS.values():
-        raise InputError(path, f"predicts something else ('{_in_short(info.target)}')", way_out)
-    return info
+    stored = (info.input.quantity, info.target, info.input.box)
+    quantity, target, box = (FORMER_WORDS.get(each, each) for each in stored)
+    if quantity not in INPUTS:
+        raise InputError(path, f"needs another input ('{_in_short(quantity)}')", way_out)
+    if box not in BOXES:
+        raise InputError(path, f"needs another box around the brain ('{_in_short(box)}')", way_out)
+    if target != TARGET_OF[quantity]:
+        raise InputError(path, f"predicts something else ('{_in_short(target)}')", way_out)
+    return replace(info, target=target, input=replace(info.input, quantity=quantity, box=box))
 
 
 def _in_short(quantity: str) -> str:
-    """So that a message stays a sentence: what quantities are is told at length in the file itself."""
+    """So that a message stays a sentence: checkpoints of earlier versions hold sentences themselves."""
     return textwrap.shorten(quantity, _SHORT, placeholder=" …")
 
 

@@ -53,5 +53,5 @@ class MapRefinement(nn.Module):
         if self.average is None:
             return self.head(self.body(maps))
         difference, averaged = self.average(maps)
-        said = self.head(self.body(torch.cat([maps, averaged.to(maps.dtype)], dim=1)))
-        return torch.cat([said[:, :1] + difference.unsqueeze(1), said[:, 1:]], dim=1)
+        correction = self.head(self.body(torch.cat([maps, averaged.to(maps.dtype)], dim=1)))
+        return torch.cat([correction[:, :1] + difference.unsqueeze(1), correction[:, 1:]], dim=1)

@@ -1,28 +1,54 @@
-"""What a network is given and what it is to say: the words of a checkpoint's document, and the short ones of options.
+"""What a network is given and what it predicts, by the identifiers that checkpoints and settings hold.
 
-The quantities themselves are computed in `standardize` and `first_pass`.
+The quantities themselves are computed in `inference.signal_input` and `inference.curves_and_fit_input`.
 """
 
 from __future__ import annotations
 
-#: The paper's input.
-SIGNAL = "signal: z-score of the brain in the first five steady frames"
+#: The paper's input, and the input of ours.
+SIGNAL = "signal"
+CURVES_AND_FIT = "curves-and-fit"
+INPUTS = (SIGNAL, CURVES_AND_FIT)
 
-#: Blind to dose, TE and frame interval: each curve sums up to the voxel's share of blood over the first pass.
-LOG_RATIO = "-ln(S/S0) with a mean baseline, over the brain's mean area of the first pass"
+#: The paper's output, and the output of ours. Each input has one.
+Z_SCORE = "z-score"
+CORRECTION_TO_FIT = "correction-to-fit"
+TARGET_OF = {SIGNAL: Z_SCORE, CURVES_AND_FIT: CORRECTION_TO_FIT}
 
-#: The same curves, followed by two maps that say at once what the network would have to gather from them: the closed
-#: form, which is the map before its noise is taken away, and the baseline, in which tissues and their edges hardly have
-#: noise.
-CURVES_AND_MAPS = LOG_RATIO + "; then as maps the closed form of the first pass, and the baseline over the brain's SD"
+#: The paper's square, as tight around the brain as it can be, whatever that does to the pixels; and the pixels of the
+#: series as they are, where the brain fits: neither its noise nor its edges are resampled.
+TIGHT = "tight"
+PIXELS = "pixels"
+BOXES = (TIGHT, PIXELS)
 
-#: The same with the map that the brain's mean curve gives, see `template_fit`: far less noisy than the closed form. As
-#: it is, and in units of its noise, in which all doses are alike; then the logarithm of that noise, voxel by voxel. At
-#: the end what tells tissues apart that the map would not: the baseline, and how early a curve comes.
-CURVES_AND_FIT = LOG_RATIO + (
-    "; then as maps the fit of the brain's mean curve, the same over its noise, the logarithm of that noise, "
-    "the baseline over the brain's SD, and how early the curve comes over the noise of that"
-)
+#: What the identifiers stand for, for people.
+IN_WORDS = {
+    SIGNAL: "signal: z-score of the brain in the first five steady frames",
+    CURVES_AND_FIT: (
+        "curves -ln(S/S0) over the brain's mean area of the first pass, and maps: the fit of the brain's mean curve, "
+        "the fit over its noise, the logarithm of that noise, the baseline, and bolus arrival over its noise"
+    ),
+    Z_SCORE: "CBV as a z-score over the brain",
+    CORRECTION_TO_FIT: "a correction to the fit of the brain's mean curve, in units of the fit's noise",
+    TIGHT: "tight around the brain",
+    PIXELS: "pixels of the series where the brain fits, else tight around the brain",
+}
+
+_FORMER_CURVES = "-ln(S/S0) with a mean baseline, over the brain's mean area of the first pass"
+
+#: Checkpoints of version 0.1.0 hold these sentences where later ones hold an identifier.
+FORMER_WORDS = {
+    "signal: z-score of the brain in the first five steady frames": SIGNAL,
+    _FORMER_CURVES + "; then as maps the fit of the brain's mean curve, the same over its noise, the logarithm of that "
+    "noise, the baseline over the brain's SD, and how early the curve comes over the noise of that": CURVES_AND_FIT,
+    "CBV: z-score over the brain": Z_SCORE,
+    "CBV: correction to the fit of the brain's mean curve, in units of its noise": CORRECTION_TO_FIT,
+    "tight around the brain": TIGHT,
+    "pixels of the series where the brain fits, else tight around the brain": PIXELS,
+}
+
+#: How many maps follow the frames.
+MAPS = {SIGNAL: 0, CURVES_AND_FIT: 5}
 
 #: Errors of the fit that are smaller than this, in halves of the brain's mean, are not all noise: delay, vessels,
 #: leakage. Noise below it is no unit for them.
@@ -35,50 +61,10 @@ LEAST_NOISE_RATIO = 0.01
 #: The fit over its noise reaches about 25 in vessels at full dose. For the network it is so many times as large.
 FIT_OVER_NOISE_GAIN = 0.2
 
-#: At full dose up to a curve in a hundred comes early or late by more than 50 times the noise of that. For the network
-#: it is so many times as large, and is cut there.
+#: At full dose the bolus arrives in up to one voxel of a hundred earlier or later by more than 50 times the noise of
+#: that. For the network it is so many times as large, and is cut there.
 ARRIVAL_GAIN = 0.2
 
-#: Standard deviations between these, in the target's unit, can be expected: e^-6 to e^3. Nothing in training holds a
-#: network back beyond them, so that what it says there means no more than the limit.
+#: Standard deviations between these, in the target's unit, can be predicted: e^-6 to e^3. Nothing in training holds a
+#: network back beyond them, so that what it predicts there means no more than the limit.
 LOG_ERROR_LIMITS = (-6.0, 3.0)
-
-#: How many maps follow the frames.
-MAPS = {CURVES_AND_MAPS: 2, CURVES_AND_FIT: 5}
-
-#: The paper's output.
-Z_SCORE = "CBV: z-score over the brain"
-
-#: What the network says is added to the closed form of the same series.
-CORRECTION = "CBV: correction to the closed form of the first pass, in halves of the brain's mean"
-
-#: What the network says, in units of the fit's noise, is added to the fit. So it says as much at every dose, and one
-#: loss weighs all doses alike.
-CORRECTION_TO_FIT = "CBV: correction to the fit of the brain's mean curve, in units of its noise"
-
-#: The paper's square: as tight around the brain as it can be, whatever that does to the pixels.
-TIGHT = "tight around the brain"
-
-#: The pixels of the series as they are, where the brain fits: neither its noise nor its edges are resampled.
-PIXELS = "pixels of the series where the brain fits, else tight around the brain"
-
-#: The map itself, in the unit that the closed form gives, which noise does not blow up as it does a standard deviation.
-BLOOD_VOLUME = "CBV: in halves of the brain's mean, from that mean on"
-
-#: By the names that options and settings use.
-INPUT_QUANTITIES = {
-    "signal": SIGNAL,
-    "log-ratio": LOG_RATIO,
-    "curves-and-maps": CURVES_AND_MAPS,
-    "curves-and-fit": CURVES_AND_FIT,
-}
-TARGETS = {
-    "z-score": Z_SCORE,
-    "blood-volume": BLOOD_VOLUME,
-    "correction": CORRECTION,
-    "correction-to-fit": CORRECTION_TO_FIT,
-}
-
-#: What begins as the map that it corrects.
-CORRECTIONS = (CORRECTION, CORRECTION_TO_FIT)
-BOXES = {"tight": TIGHT, "pixels": PIXELS}

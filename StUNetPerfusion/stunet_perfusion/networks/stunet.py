@@ -40,7 +40,6 @@ class StUNet(nn.Module):
     :param maps: that follow the frames of a strip, and stand beside every frame of it as channels
     :param join_maps: let the maps join the finest skip, too, where they need not pass through the encoder
     :param decoder: channels of the decoder's levels, finest first; those of the encoder where it is empty
-    :param finish: further convolutions of the decoder's finest level, which alone sees single pixels
     :param refine: dilations of further 3x3 convolutions that see nothing but the maps, and whose result is added to the
         decoder's. They reduce no rows, so that what they say of a pixel is the same in every strip with context.
     :param refine_width: their channels
@@ -57,7 +56,6 @@ class StUNet(nn.Module):
         maps: int = 0,
         join_maps: bool = False,
         decoder: Sequence[int] = (),
-        finish: int = 0,
         refine: Sequence[int] = (),
         refine_width: int = 32,
         guided: bool = False,
@@ -76,7 +74,6 @@ class StUNet(nn.Module):
             fact = f"averages like neighbors of {NONLOCAL_MAPS} maps, and refines them"
             raise InputError("stU-Net", fact, "give it the input 'curves-and-fit' and 'refine', or leave 'guided' out")
         self.convolutions = convolutions
-        self.finish = finish
         self.skip = skip
         self.says_error = error
         self.maps = maps
@@ -124,10 +121,10 @@ class StUNet(nn.Module):
         features = maximum_over_time(features)
         for expansion, level, skip in reversed(list(zip(self.expansions, self.decoder, skips, strict=True))):
             features = level(torch.cat([expansion(features), skip], dim=1))
-        said = self.head(features)
+        prediction = self.head(features)
         if self.refinement is not None:
-            said = said + self.refinement(strips[:, -self.maps :])
-        return said.squeeze(1)
+            prediction = prediction + self.refinement(strips[:, -self.maps :])
+        return prediction.squeeze(1)
 
     def check_strip(self, frames: int, rows: int, columns: int) -> None:
         """Refuse strips that the reductions do not divide.
@@ -150,7 +147,6 @@ class StUNet(nn.Module):
         encoder, decoder = (ENCODER_KERNEL[1] // 2) * self.convolutions, (DECODER_KERNEL // 2) * self.convolutions
         levels = range(len(self.widths))
         reach = sum(encoder * 2**level for level in levels) + sum(decoder * 2**level for level in levels[:-1])
-        reach += (DECODER_KERNEL // 2) * self.finish
         # The pairing of rows in the reductions looks up to row_step - 1 rows further.
         reach += self.row_step - 1
         if self.refinement is not None:
@@ -175,7 +171,7 @@ class StUNet(nn.Module):
         return nn.Sequential(
             *(
                 Convolution(nn.Conv2d, channels if first else width, width, DECODER_KERNEL, padding=DECODER_KERNEL // 2)
-                for first in _first_of(self.convolutions + (0 if level else self.finish))
+                for first in _first_of(self.convolutions)
             )
         )
 

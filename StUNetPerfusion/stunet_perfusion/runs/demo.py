@@ -92,8 +92,8 @@ def _one_dose(
         share = 0.8 / len(checkpoints)
         report = part_of(progress, 0.2 + n * share, 0.2 + (n + 1) * share)
         predicted = predict_standardized(prepared, checkpoint, stride=stride, device=device, progress=report)
-        said = known_scale(checkpoint.info, first_pass, prepared.brain)
-        predictions[checkpoint.info.network] = to_blood_volume(prepared, predicted, first_pass, said)
+        scale = known_scale(checkpoint.info, first_pass, prepared.brain)
+        predictions[checkpoint.info.network] = to_blood_volume(prepared, predicted, first_pass, scale)
     return DoseResult(dose, maps, predictions)
 
 

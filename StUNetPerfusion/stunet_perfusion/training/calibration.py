@@ -20,8 +20,8 @@ import numpy as np
 from scipy.stats import norm
 
 from stunet_perfusion.inference.box import out_of_box
+from stunet_perfusion.inference.curves_and_fit_input import noise_slice
 from stunet_perfusion.inference.predict import plan_for, predict_standardized
-from stunet_perfusion.inference.slice_input import noise_slice
 from stunet_perfusion.kinetics.cbv_scale import closed_form_scale
 from stunet_perfusion.networks.checkpoint import Checkpoint
 from stunet_perfusion.phantom import DOSES, Phantom

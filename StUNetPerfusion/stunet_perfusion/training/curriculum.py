@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from stunet_perfusion.kinetics.closed_form import closed_form
+from stunet_perfusion.networks.checkpoint_document import NetworkInput
 from stunet_perfusion.phantom import image_files
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.runs.provenance import sha256_of_path
@@ -20,7 +21,7 @@ from stunet_perfusion.training.phantom_cases import (
 )
 from stunet_perfusion.training.scanned_cases import TABLE, CaseLessons, find_cases, hold_out
 from stunet_perfusion.training.settings import PHYSICAL, TrainingSettings
-from stunet_perfusion.training.strip_dataset import Recipe, TrainingSlices
+from stunet_perfusion.training.strip_dataset import TrainingSlices
 from stunet_perfusion.training.validation import HeldOut, HeldOutCase, HeldOutPhantom
 
 #: Validation phantoms are drawn from a stream of seeds that no epoch reaches.
@@ -55,18 +56,20 @@ class Curriculum:
 
 
 def curriculum_of(
-    settings: TrainingSettings, recipe: Recipe, place: tuple[int, int] = (0, 1), progress: Progress = no_progress
+    settings: TrainingSettings, recipe: NetworkInput, place: tuple[int, int] = (0, 1), progress: Progress = no_progress
 ) -> Curriculum:
     """Find heads or cases, and prepare those that are held out.
 
-    :param recipe: how slices are made
+    :param recipe: what the network is given
     :param place: number of this process, and how many there are
     :raises InputError: heads or cases that cannot be used, or a head that is both trained and validated on
     """
     return (_of_phantoms if settings.phantoms.anatomies else _of_cases)(settings, recipe, place, progress)
 
 
-def _of_phantoms(settings: TrainingSettings, recipe: Recipe, place: tuple[int, int], progress: Progress) -> Curriculum:
+def _of_phantoms(
+    settings: TrainingSettings, recipe: NetworkInput, place: tuple[int, int], progress: Progress
+) -> Curriculum:
     wanted, seed = settings.phantoms, settings.optimization.seed
     heads, unseen, tumors = (
         image_files([Path(each) for each in paths]) for paths in (wanted.anatomies, wanted.validation, wanted.tumors)
@@ -98,7 +101,9 @@ def _of_phantoms(settings: TrainingSettings, recipe: Recipe, place: tuple[int, i
     return Curriculum(lessons, held_out, bool(unseen), described, f"{len(unseen)} phantoms of unseen heads")
 
 
-def _of_cases(settings: TrainingSettings, recipe: Recipe, place: tuple[int, int], progress: Progress) -> Curriculum:
+def _of_cases(
+    settings: TrainingSettings, recipe: NetworkInput, place: tuple[int, int], progress: Progress
+) -> Curriculum:
     wanted, seed = settings.cases, settings.optimization.seed
     table = Path(wanted.table)
     cases = find_cases(table, wanted.split, seed)

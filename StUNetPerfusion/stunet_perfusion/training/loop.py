@@ -153,7 +153,7 @@ def _train_epoch(
     progress: Progress,
     check_cancelled: CheckCancelled,
 ) -> EpochResult:
-    sums_of = loss_sums(optimization.loss, optimization.edge_weight, optimization.error_weight)
+    sums_of = loss_sums(optimization.loss, optimization.error_weight)
     start = time.monotonic()
     total = torch.zeros((), device=processes.device)
     seen, steps, waited, rate = 0, 0, 0.0, optimization.learning_rate

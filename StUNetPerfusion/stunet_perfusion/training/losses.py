@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import torch
@@ -36,22 +35,6 @@ def robust_sums(
     return (weight * inner * (2 * difference - inner)).sum(), weight.sum()
 
 
-def edge_sums(
-    prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, edge_weight: float = 1.0
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Absolute differences, and `edge_weight` times those of the gradients along rows and columns.
-
-    An L2 loss prefers a soft edge to one that is a pixel off; the L1 norm of the gradient does not. Gradients count
-    between two pixels of the brain.
-    """
-    difference = prediction - target
-    total = (weight * difference.abs()).sum()
-    for axis in (1, 2):
-        both = weight.narrow(axis, 1, weight.shape[axis] - 1) * weight.narrow(axis, 0, weight.shape[axis] - 1)
-        total = total + edge_weight * (both * difference.diff(dim=axis).abs()).sum()
-    return total, weight.sum()
-
-
 def error_sums(
     difference: torch.Tensor, log_error: torch.Tensor, weight: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,21 +55,19 @@ def error_sums(
     return (weight * surprise).sum(), weight.sum()
 
 
-def loss_sums(name: str, edge_weight: float = 1.0, error_weight: float = 0.1) -> LossSums:
+def loss_sums(name: str, error_weight: float = 0.1) -> LossSums:
     """A loss by its name. Of a network that says its error, (N, 2, Y, X), that is taught besides.
 
-    :param name: `l2`, `robust` or `edges`
+    :param name: `l2` or `robust`
     :param error_weight: of the expected error
     """
-
-    edges = functools.partial(edge_sums, edge_weight=edge_weight)
-    sums_of = {"l2": l2_sums, "robust": robust_sums, "edges": edges}[name]
+    sums_of = {"l2": l2_sums, "robust": robust_sums}[name]
 
     def sums(prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        said = prediction if prediction.ndim == 3 else prediction[:, 0]
-        total, brain = sums_of(said, target, weight)
+        cbv = prediction if prediction.ndim == 3 else prediction[:, 0]
+        total, brain = sums_of(cbv, target, weight)
         if prediction.ndim == 4:
-            total = total + error_weight * error_sums(said - target, prediction[:, 1], weight)[0]
+            total = total + error_weight * error_sums(cbv - target, prediction[:, 1], weight)[0]
         return total, brain
 
     return sums

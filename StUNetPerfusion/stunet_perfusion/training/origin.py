@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,12 +13,11 @@ from stunet_perfusion.training.processes import Processes
 from stunet_perfusion.training.settings import TrainingSettings
 
 #: Paths say where somebody keeps data, and may name patients.
-_PATHS = {"network": ("start",), "cases": ("table",), "phantoms": ("anatomies", "validation", "tumors")}
+_PATHS = {"cases": ("table",), "phantoms": ("anatomies", "validation", "tumors")}
 
 _LOSSES = {
     "l2": "L2 over the brain",
     "robust": "L2 over the brain, L1 where it is far off",
-    "edges": "L1 and gradients over the brain",
 }
 
 
@@ -33,10 +31,8 @@ def describe_training(
     """
     optimization, dose = settings.optimization, settings.dose
     shares = ", ".join(f"{share:g}" for share in dose.shares) or f"{dose.lowest:g} to {dose.highest:g}"
-    start = {"started_from": Path(settings.network.start).name} if settings.network.start else {}
     return {
         **data,
-        **start,
         "dose": f"{shares}, {settings.dose_method}",
         "strips": sum(entry["strips"] for entry in history),
         "epochs": len(history),

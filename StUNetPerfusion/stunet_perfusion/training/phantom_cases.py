@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stunet_perfusion.kinetics.closed_form import closed_form
+from stunet_perfusion.networks.checkpoint_document import NetworkInput
 from stunet_perfusion.phantom import (
     DOSES,
     Anatomy,
@@ -22,7 +23,7 @@ from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.doses import draw_share, lowered
 from stunet_perfusion.training.settings import PHYSICAL, DoseSettings
-from stunet_perfusion.training.strip_dataset import Recipe, TrainingSlices, training_slices
+from stunet_perfusion.training.strip_dataset import TrainingSlices, training_slices
 
 #: Verbena takes S0 from the first frame.
 VERBENA_BASELINE_FRAMES = 1
@@ -109,7 +110,7 @@ def held_out_phantom(anatomy: str, seed: Sequence[int]) -> Phantom:
 def training_case(
     source: PhantomSource,
     seed: Sequence[int],
-    recipe: Recipe,
+    recipe: NetworkInput,
     dose: DoseSettings,
     slice_step: int = SLICE_STEP,
     target: str = "truth",
@@ -147,7 +148,7 @@ class PhantomLessons:
     :param source: where they come from
     :param an_epoch: how many
     :param seed: of all of them
-    :param recipe: how slices are made of them
+    :param recipe: what the network is given of them
     :param dose: how the dose is drawn
     :param slice_step: every so many slices are used
     :param target: `truth` or `reference`
@@ -156,7 +157,7 @@ class PhantomLessons:
     source: PhantomSource
     an_epoch: int
     seed: int
-    recipe: Recipe
+    recipe: NetworkInput
     dose: DoseSettings
     slice_step: int = SLICE_STEP
     target: str = "truth"

@@ -15,13 +15,7 @@ from stunet_perfusion.inference.strips import StripRule
 from stunet_perfusion.networks import checkpoint
 from stunet_perfusion.networks.build import build_network
 from stunet_perfusion.networks.checkpoint import Checkpoint, CheckpointInfo, NetworkInput
-from stunet_perfusion.networks.quantities import (
-    BOXES,
-    CORRECTIONS,
-    INPUT_QUANTITIES,
-    MAPS,
-    TARGETS,
-)
+from stunet_perfusion.networks.quantities import CORRECTION_TO_FIT, MAPS, TARGET_OF
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.processors import processors
 from stunet_perfusion.support.progress import Progress, no_progress
@@ -34,7 +28,7 @@ from stunet_perfusion.training.processes import Processes, start_processes
 from stunet_perfusion.training.seen_again import SeenAgain
 from stunet_perfusion.training.settings import TrainingSettings
 from stunet_perfusion.training.state import TrainingState, load_state, save_state
-from stunet_perfusion.training.strip_dataset import Recipe, StripDataset
+from stunet_perfusion.training.strip_dataset import StripDataset
 from stunet_perfusion.training.validation import mean_by_dose, validate
 
 
@@ -94,7 +88,7 @@ def run_training(
         raise InputError(files.state, fact, "write to a disk that all of them share")
     if first_epoch >= optimization.epochs:
         return [] if processes.rank else state.history
-    curriculum = curriculum_of(settings, _recipe(info), (processes.rank, processes.count), progress)
+    curriculum = curriculum_of(settings, info.input, (processes.rank, processes.count), progress)
     if state is not None:
         network.load_state_dict(state.weights)
         torch.set_rng_state(state.random)
@@ -161,43 +155,26 @@ def run_training(
 def network_of(settings: TrainingSettings) -> tuple[nn.Module, CheckpointInfo]:
     """A network with random weights, and what its checkpoint will say besides its training.
 
-    One that is to correct the closed form says nothing at first, and so begins with the closed form.
+    One that is to correct the fit predicts 0 at first, and so begins with the fit.
 
     :raises InputError: an unknown network, arguments that it does not have, or strips that it does not take
     """
     wanted, strips = settings.network, settings.strips
     torch.manual_seed(settings.optimization.seed)
     arguments = dict(wanted.arguments)
-    if maps := MAPS.get(INPUT_QUANTITIES[wanted.input], 0):
+    if maps := MAPS[wanted.input]:
         arguments["maps"] = maps
     network = build_network(wanted.name, arguments)
     network.check_strip(wanted.frames, strips.rows, wanted.size)
     if strips.rows > wanted.size:
         raise InputError("strips.rows", f"{strips.rows} rows do not fit a slice of {wanted.size}", "use lower strips")
-    if wanted.start:
-        begin_with(network, Path(wanted.start), wanted.name, arguments)
-    elif TARGETS[wanted.target] in CORRECTIONS:
+    target = TARGET_OF[wanted.input]
+    if target == CORRECTION_TO_FIT:
         nn.init.zeros_(network.head.weight)
         nn.init.zeros_(network.head.bias)
-    expected = NetworkInput(wanted.frames, wanted.size, INPUT_QUANTITIES[wanted.input], BOXES[wanted.box])
+    expected = NetworkInput(wanted.frames, wanted.size, wanted.input, wanted.box)
     rule = StripRule(strips.rows, strips.padding)
-    return network, CheckpointInfo(wanted.name, arguments, expected, rule, target=TARGETS[wanted.target])
-
-
-def begin_with(network: nn.Module, path: Path, name: str, arguments: dict[str, Any]) -> None:
-    """Give a network the weights of a checkpoint of the same build.
-
-    :raises InputError: as `checkpoint.load`, or a checkpoint of another network
-    """
-    known = checkpoint.load(path)
-    if (known.info.network, dict(known.info.arguments)) != (name, arguments):
-        fact = f"holds a {known.info.network} with {known.info.arguments}, not a {name} with {arguments}"
-        raise InputError(path, fact, "change network.arguments, or start from another checkpoint")
-    network.load_state_dict(known.network.state_dict())
-
-
-def _recipe(info: CheckpointInfo) -> Recipe:
-    return Recipe(info.input, info.target)
+    return network, CheckpointInfo(wanted.name, arguments, expected, rule, target=target)
 
 
 def _numbers(an_epoch: int, processes: Processes) -> list[int]:

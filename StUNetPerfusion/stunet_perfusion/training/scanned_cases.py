@@ -11,13 +11,14 @@ import numpy as np
 from stunet_perfusion.cases import FILES, Case, read_cases
 from stunet_perfusion.kinetics.aif import automatic_aif
 from stunet_perfusion.kinetics.reference import reference_cbv
+from stunet_perfusion.networks.checkpoint_document import NetworkInput
 from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.reading import read_map, read_mask, read_series
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.doses import draw_share, lowered
 from stunet_perfusion.training.settings import DoseSettings
-from stunet_perfusion.training.strip_dataset import Recipe, TrainingSlices, training_slices
+from stunet_perfusion.training.strip_dataset import TrainingSlices, training_slices
 from stunet_perfusion.training.subject_split import split_subjects
 from stunet_perfusion.training.validation import HeldOutCase
 
@@ -58,7 +59,7 @@ class CaseLessons:
     :param cases: in the order of the table
     :param target: `reference` or `truth`
     :param seed: of order and doses
-    :param recipe: how slices are made of them
+    :param recipe: what the network is given of them
     :param dose: how the dose is drawn and lowered
     :param slice_step: every so many slices are used
     """
@@ -66,7 +67,7 @@ class CaseLessons:
     cases: tuple[Case, ...]
     target: str
     seed: int
-    recipe: Recipe
+    recipe: NetworkInput
     dose: DoseSettings
     slice_step: int = 1
 

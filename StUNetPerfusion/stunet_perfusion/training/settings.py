@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 from stunet_perfusion.dose.simulate import METHODS, check_dose
-from stunet_perfusion.networks.quantities import BOXES, INPUT_QUANTITIES, TARGETS
+from stunet_perfusion.networks.quantities import BOXES, INPUTS
 from stunet_perfusion.networks.strip_rule import StripRule
 from stunet_perfusion.support.errors import InputError
 
 #: The dose as phantoms are scanned at it. Series that were scanned already have to be lowered by one of `METHODS`.
 PHYSICAL = "physical"
 
-LOSSES = ("l2", "robust", "edges")
+LOSSES = ("l2", "robust")
 SCHEDULES = ("constant", "cosine")
 TRUTH_OR_REFERENCE = ("reference", "truth")
 TRAINED_ON = ("strips", "slices")
@@ -32,9 +32,8 @@ class NetworkSettings:
     :param frames: frames around the bolus
     :param size: rows and columns of the box around the brain
     :param box: `tight` around the brain (the paper's), or the series' own `pixels` where the brain fits
-    :param input: `signal` (the paper's) or `log-ratio`
-    :param start: a checkpoint whose weights the training begins with, instead of random ones
-    :param target: `z-score` (the paper's), `blood-volume`, or `correction` to the closed form
+    :param input: `signal`, of which the paper's network predicts z-scores of CBV; or `curves-and-fit`, of which ours
+        predicts a correction to the fit of the mean curve
     """
 
     name: str = "stunet"
@@ -43,8 +42,6 @@ class NetworkSettings:
     size: int = 256
     box: str = "tight"
     input: str = "signal"
-    target: str = "z-score"
-    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,8 +130,7 @@ class Optimization:
     :param learning_rate: at the start
     :param schedule: `constant`, or `cosine`: to nothing along half a cosine over all epochs; with `maps_first` along
         one over those, and another over the rest
-    :param loss: `l2`, `robust`: L2, and L1 where it is far off, or `edges`: L1 and the L1 difference of gradients
-    :param edge_weight: of the gradients in `edges`
+    :param loss: `l2`, or `robust`: L2, and L1 where it is far off
     :param error_weight: of the expected error beside the map, of a network that says it. With little of it the error is
         read off features that make a good map, which may not know how noisy the series is
     :param settled: share of the epochs, the last ones, in which batch normalization stays as it is: the network then
@@ -149,7 +145,6 @@ class Optimization:
     learning_rate: float = 1e-3
     schedule: str = "constant"
     loss: str = "l2"
-    edge_weight: float = 1.0
     error_weight: float = 0.1
     settled: float = 0.0
     maps_first: float = 0.0
@@ -256,8 +251,7 @@ def check_settings(settings: TrainingSettings) -> None:
     """
     network, optimization, dose = settings.network, settings.optimization, settings.dose
     for name, value, known in (
-        ("network.input", network.input, INPUT_QUANTITIES),
-        ("network.target", network.target, TARGETS),
+        ("network.input", network.input, INPUTS),
         ("network.box", network.box, BOXES),
         ("cases.target", settings.cases.target, TRUTH_OR_REFERENCE),
         ("phantoms.target", settings.phantoms.target, TRUTH_OR_REFERENCE),
@@ -382,7 +376,6 @@ def _relative_to(folder: Path, settings: TrainingSettings) -> TrainingSettings:
     phantoms = {name: tuple(map(place, getattr(settings.phantoms, name))) for name in _PATHS_OF_PHANTOMS}
     return replace(
         settings,
-        network=replace(settings.network, start=place(settings.network.start)),
         cases=replace(settings.cases, table=place(settings.cases.table)),
         phantoms=replace(settings.phantoms, **phantoms),
     )

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from stunet_perfusion.inference.box import into_box
-from stunet_perfusion.inference.slice_input import FIT_CLIP, slice_for_network
+from stunet_perfusion.inference.input_kinds import input_kind, slice_for_network
 from stunet_perfusion.inference.standardize import plan_standardization
 from stunet_perfusion.inference.strips import cut_strip, strip_starts
-from stunet_perfusion.kinetics.cbv_scale import (
-    CLIP,
-    CLOSED_FORM_UNIT,
-    cbv_scale,
-    closed_form_scale,
-)
+from stunet_perfusion.kinetics.cbv_scale import CLIP, CLOSED_FORM_UNIT
 from stunet_perfusion.networks.checkpoint_document import NetworkInput
-from stunet_perfusion.networks.quantities import CORRECTION_TO_FIT, MAPS, Z_SCORE
+from stunet_perfusion.networks.quantities import MAPS
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
 
 #: Strips with less brain than this share of their pixels teach little, and there are many of them.
@@ -47,68 +42,50 @@ class TrainingSlices:
     clip: float = CLIP
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How slices are made of a case, as the checkpoint will describe it.
-
-    :param input: frames, size, and what the network is given
-    :param target: what it is to say, one of `TARGETS`
-    """
-
-    input: NetworkInput = field(default_factory=NetworkInput)
-    target: str = Z_SCORE
-
-
-#: The paper's input and output.
-_PAPER = Recipe()
-
-
 def training_slices(
-    prepared: PreparedSeries, target: np.ndarray, brain: np.ndarray, recipe: Recipe = _PAPER, slice_step: int = 1
+    prepared: PreparedSeries,
+    target: np.ndarray,
+    brain: np.ndarray,
+    recipe: NetworkInput | None = None,
+    slice_step: int = 1,
 ) -> TrainingSlices:
     """Standardize a case: the series for the input, the CBV map for the target.
 
-    A network that is to correct the closed form is to say what the map has beyond it. Such maps, and those of a network
-    that is to say blood volume, are measured by their own mean over the brain, so that neither dose nor arterial input
-    count; vessels are cut in the map where the paper cuts them. The fit's mean is over the brain as it is found, which
-    may be a few percent off that over the brain where the map is known: see `in_unit_of_fit`.
+    The paper's network is to predict z-scores of the map, cut at 5 standard deviations. Ours is to predict what the map
+    has beyond the fit of the mean curve, whole, or it would learn to cut what the fit rightly finds in vessels and hot
+    tumors. The fit's mean is over the brain as it is found, which may be a few percent off that over the brain where
+    the map is known: see `in_unit_of_fit`.
 
     :param prepared: the series that the network is to see
     :param target: (Z, Y, X) CBV that it is to predict, any unit
     :param brain: (Z, Y, X) bool, where the target is known
+    :param recipe: what the network is given; the paper's where it is None
     :param slice_step: every so many slices with brain are taken
     :raises InputError: as `plan_standardization`, `cbv_scale` and `closed_form_scale`
     """
-    wanted = recipe.input
-    plan = plan_standardization(prepared, wanted.frames, wanted.size, wanted.quantity, recipe.target, wanted.box)
-    scale = cbv_scale(target, brain)
-    own_unit = None if recipe.target == Z_SCORE else closed_form_scale(target, brain & prepared.brain)
+    wanted = recipe or NetworkInput()
+    kind = input_kind(wanted.quantity)
+    plan = plan_standardization(prepared, wanted.frames, wanted.size, wanted.quantity, wanted.box)
+    scale = kind.target_scale(target, brain, prepared.brain)
     slices = np.flatnonzero(brain.any(axis=(1, 2)))[::slice_step]
-    size = recipe.input.size
-    planes = recipe.input.frames + MAPS.get(recipe.input.quantity, 0)
+    size, planes = wanted.size, wanted.frames + MAPS[wanted.quantity]
     signals = np.empty((len(slices), planes, size, size), np.float16)
     targets = np.empty((len(slices), size, size), np.float32)
     inside = np.empty(targets.shape, bool)
-    corrected, unit = np.zeros_like(targets), 1.0
+    corrected: list[np.ndarray] = []
+    unit = 1.0
     for n, z in enumerate(slices):
-        of_slice = slice_for_network(plan, recipe.target, prepared.series.signal[:, z])
-        signals[n] = of_slice.given
-        wanted_map = into_box(plan.box, target[z])
-        if recipe.target == CORRECTION_TO_FIT:
-            # Whole, or a network would learn to cut what the fit rightly finds in vessels and hot tumors.
-            targets[n] = np.clip((wanted_map - own_unit.mean) / own_unit.sd, -FIT_CLIP, FIT_CLIP)
-        else:
-            targets[n] = scale.to_standardized(wanted_map)
-            if own_unit is not None:
-                targets[n] = (scale.to_blood_volume(targets[n]) - own_unit.mean) / own_unit.sd
-        if of_slice.corrected is not None:
-            corrected[n], unit = of_slice.corrected, of_slice.unit
+        of_slice = slice_for_network(plan, prepared.series.signal[:, z])
+        signals[n], unit = of_slice.given, of_slice.unit
+        values = (into_box(plan.box, target[z]) - scale.mean) / scale.sd
+        targets[n] = np.clip(values, -kind.target_clip, kind.target_clip)
         inside[n] = into_box(plan.box, brain[z]) > 0.5
-    if recipe.target == CORRECTION_TO_FIT:
-        targets = in_unit_of_fit(targets, corrected, inside)
-    targets -= corrected
-    targets /= np.float32(unit)
-    return TrainingSlices(signals, targets, inside, plan.clip)
+        if of_slice.corrected is not None:
+            corrected.append(of_slice.corrected)
+    if corrected:
+        fit = np.stack(corrected)
+        targets = (in_unit_of_fit(targets, fit, inside) - fit) / np.float32(unit)
+    return TrainingSlices(signals, targets, inside, kind.clip)
 
 
 def in_unit_of_fit(truth: np.ndarray, fit: np.ndarray, brain: np.ndarray) -> np.ndarray:

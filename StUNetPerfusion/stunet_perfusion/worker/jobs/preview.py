@@ -37,7 +37,7 @@ def run(request: Preview, job: Job, session: Session) -> dict[str, Any]:
     prepared = opened.mapped()
     plan = session.remember(
         handle,
-        ("plan", info.input, info.target),
+        ("plan", info.input),
         lambda: plan_for(prepared, info),
     )
     job.check_cancelled()
