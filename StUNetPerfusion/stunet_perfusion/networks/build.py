@@ -5,7 +5,7 @@ All take strips (N, T, Y, X) of the standardized signal and return strips (N, Y,
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 
@@ -15,6 +15,7 @@ from stunet_perfusion.networks.stunet import StUNet
 from stunet_perfusion.networks.ulas import Ulas
 from stunet_perfusion.support.errors import InputError
 
+NetworkName = Literal["stunet", "hess", "ulas"]
 NETWORKS: dict[str, type[StUNet] | type[Hess] | type[Ulas]] = {"stunet": StUNet, "hess": Hess, "ulas": Ulas}
 
 
