@@ -17,7 +17,8 @@ def shipped_files() -> tuple[list[str], list[str]]:
     names = sorted(
         path.as_posix() for path in paths if not any(part.startswith((".", "__pycache__")) for part in path.parts)
     )
-    resources = [name for name in names if name.startswith("Resources/")]
+    # CMake takes every script for Python, so what tells type checkers to read the package is a resource.
+    resources = [name for name in names if name.startswith("Resources/") or name.endswith("/py.typed")]
     return [name for name in names if name.endswith(".py") and name not in resources], resources
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,9 +32,7 @@ class Grid:
     ijk_to_ras: np.ndarray
 
     @classmethod
-    def from_lps(
-        cls, shape: tuple[int, int, int], origin: np.ndarray, spacing: np.ndarray, direction: np.ndarray
-    ) -> Grid:
+    def from_lps(cls, shape: Sequence[int], origin: np.ndarray, spacing: np.ndarray, direction: np.ndarray) -> Grid:
         """The grid of a SimpleITK, DICOM or NRRD geometry.
 
         :param shape: voxels as (Z, Y, X)
@@ -44,7 +43,8 @@ class Grid:
         lps = np.eye(4)
         lps[:3, :3] = np.asarray(direction, dtype=float).reshape(3, 3) * np.asarray(spacing, dtype=float)
         lps[:3, 3] = origin
-        return cls(tuple(int(n) for n in shape), _RAS_TO_LPS @ lps)
+        slices, rows, columns = (int(n) for n in shape)
+        return cls((slices, rows, columns), _RAS_TO_LPS @ lps)
 
     @property
     def spacing(self) -> np.ndarray:

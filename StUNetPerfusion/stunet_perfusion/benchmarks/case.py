@@ -131,7 +131,8 @@ def measure_case(
         progress=clock.progress,
     )
     clock.enter("")
-    ratio = None if before is None else (_peak_memory() - before) / size
+    after = _peak_memory()
+    ratio = None if before is None or after is None else (after - before) / size
     return CaseSpeed(sum(clock.seconds.values()), clock.seconds, preview, refined, ratio)
 
 
@@ -172,7 +173,8 @@ def _measure_preview(series: DscSeries, checkpoint: Checkpoint, device: str) -> 
         first = perf_counter()
         next(averages)
         times.append((first - start, perf_counter() - start))
-    return tuple(min(column) for column in list(zip(*times[1:], strict=True)))
+    to_first, to_exact = zip(*times[1:], strict=True)
+    return min(to_first), min(to_exact)
 
 
 def _peak_memory() -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -60,6 +61,6 @@ def measure_growth(
         progress(done / len(points), f"Growth: {padding}, {of_slice} rows, strips of {of_strip}")
         frames = np.random.default_rng(0).standard_normal((FRAMES, of_slice, columns)).astype(np.float32)
         rule = StripRule(of_strip, padding)
-        seconds = best_time(lambda frames=frames, rule=rule: predict_slice(network, frames, rule, device=device), 2)
+        seconds = best_time(partial(predict_slice, network, frames, rule, device=device), 2)
         found.append(Growth(padding, of_slice, of_strip, seconds))
     return found

@@ -15,7 +15,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from stunet_perfusion.inference.strips.average import predict_slice
 from stunet_perfusion.inference.strips.plain import predict_slice_plainly
 from stunet_perfusion.inference.strips.rule import PADDINGS, StripRule, strip_starts
-from stunet_perfusion.networks.build import build_network
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.memory_layout import use_channels_last
 from stunet_perfusion.networks.stunet import StUNet
@@ -102,10 +101,11 @@ def random_network(width: int, convolutions: int, seed: int = 0) -> StUNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         widths = [width * 2**level for level in range(4)]
-        network = build_network("stunet", {"widths": widths, "convolutions": convolutions})
+        network = StUNet(widths, convolutions)
     for layer in network.modules():
         if isinstance(layer, (torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)):
-            layer.running_var.uniform_(0.02, 0.1, generator=generator)
+            if layer.running_var is not None:
+                layer.running_var.uniform_(0.02, 0.1, generator=generator)
             layer.bias.data.uniform_(0.1, 0.6, generator=generator)
     return network.eval()
 

@@ -68,14 +68,14 @@ def command(
     the others. Writes a folder a case as 'predict' does, summary.csv, overview.html and report.json. The exit status
     is 1 where a case failed.
     """
-    check_dose(dose, method)
+    known_method = check_dose(dose, method)
     if scheduler is not None and workers is not None:
         raise InputError("--workers", "contradicts --scheduler, which has workers of its own", "give one of them")
     cases = [_with_absolute_paths(case) for case in read_cases(table)]
     checkpoint = (checkpoint_path or shipped_checkpoint()).resolve()
     expected = load(checkpoint).info
     strip_starts(expected.input.size, expected.strip.rows, stride)
-    settings = PredictionSettings(dose=dose, method=method, seed=seed, stride=stride, batch=batch)
+    settings = PredictionSettings(dose=dose, method=known_method, seed=seed, stride=stride, batch=batch)
     with staged_output(output):
         pass  # A folder that cannot be written costs no computation.
     digest = sha256_of_path(checkpoint)

@@ -49,7 +49,7 @@ def command(
     json: options.Json = False,
 ) -> None:
     """Writes the phantom, every map, scores.csv and comparison.png."""
-    check_dose(1.0, method)
+    known_method = check_dose(1.0, method)
     started = time.monotonic()
     networks = ["hess", "stunet"] if ships("hess") else ["stunet"]
     checkpoints = [load(shipped_checkpoint(network)) for network in networks]
@@ -59,7 +59,7 @@ def command(
         phantom = make_phantom(head, tumor="random", seed=seed)
         write_phantom(folder / "phantom", phantom, part_of(progress, 0.02, 0.2))
         results = run_doses(
-            phantom, checkpoints, method, stride, choose_device(device), seed, part_of(progress, 0.2, 0.9)
+            phantom, checkpoints, known_method, stride, choose_device(device), seed, part_of(progress, 0.2, 0.9)
         )
         progress(0.9, "Scoring")
         rows = score_doses(phantom, results)
@@ -75,7 +75,7 @@ def command(
         }
         write_maps(folder, phantom, results)
         write_scores(folder, rows, provenance)
-        write_figure(folder / "comparison.png", phantom, results, rows, method)
+        write_figure(folder / "comparison.png", phantom, results, rows, known_method)
     if json:
         options.print_json({**provenance, "output": str(output), "rows": rows})
         return

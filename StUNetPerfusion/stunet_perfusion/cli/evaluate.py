@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import typer
@@ -17,10 +16,10 @@ from stunet_perfusion.evaluation.classical import classical_methods
 from stunet_perfusion.evaluation.dose_study import StudySettings, study_doses
 from stunet_perfusion.evaluation.dose_study_report import write_study
 from stunet_perfusion.evaluation.drawing import check_matplotlib
-from stunet_perfusion.evaluation.equation1 import ENDS, Ends
+from stunet_perfusion.evaluation.equation1 import Ends
 from stunet_perfusion.evaluation.learned import network_methods
-from stunet_perfusion.evaluation.methods import Method
-from stunet_perfusion.evaluation.phantom_subjects import RIDGE_STREAM, heads_of, phantom_subjects
+from stunet_perfusion.evaluation.methods import TABLES, Method
+from stunet_perfusion.evaluation.phantom_subjects import FAMILIES, RIDGE_STREAM, heads_of, phantom_subjects
 from stunet_perfusion.evaluation.ridge import read_ridge, ridge_method, write_ridge
 from stunet_perfusion.evaluation.ridge_training import fit_ridge
 from stunet_perfusion.evaluation.run import evaluate, heads_in_training, write_evaluation
@@ -35,10 +34,9 @@ from stunet_perfusion.writing import write_json
 
 RIDGE_FILE = "ridge.json"
 
-TablesChoice = Enum("TablesChoice", {name: name for name in ("paper", "truth", "both")}, type=str)
-FamilyChoice = Enum("FamilyChoice", {name: name for name in ("training", "second", "both")}, type=str)
-EndsChoice = Enum("EndsChoice", {name: name for name in ENDS}, type=str)
-Study = Enum("Study", {name: name for name in ("maps", "dose")}, type=str)
+TablesChoice = Literal["paper", "truth", "both"]
+FamilyChoice = Literal["training", "second", "both"]
+Study = Literal["maps", "dose"]
 
 
 def command(
@@ -58,9 +56,9 @@ def command(
         list[Path] | None,
         typer.Option("--checkpoint", metavar="FILE", help="a column each; the shipped one where none is given"),
     ] = None,
-    study: Annotated[Study, typer.Option(help="tables of maps, or how well lower doses are simulated")] = Study.maps,
-    table: Annotated[TablesChoice, typer.Option(help="the paper's, against the truth, or both")] = TablesChoice.both,
-    family: Annotated[FamilyChoice, typer.Option(help="of phantoms")] = FamilyChoice.both,
+    study: Annotated[Study, typer.Option(help="tables of maps, or how well lower doses are simulated")] = "maps",
+    table: Annotated[TablesChoice, typer.Option(help="the paper's, against the truth, or both")] = "both",
+    family: Annotated[FamilyChoice, typer.Option(help="of phantoms")] = "both",
     subjects: Annotated[
         int, typer.Option(min=1, metavar="N", help="phantoms a family; every second has a high-grade tumor")
     ] = 12,
@@ -76,9 +74,9 @@ def command(
         str, typer.Option(metavar="MM,...", help="Gaussian filters of the closed form, full width at half maximum")
     ] = "3,6",
     ends: Annotated[
-        EndsChoice,
+        Ends,
         typer.Option(help="the moving average of Equation 1 at the ends of the series, in the paper's table"),
-    ] = EndsChoice.shrink,
+    ] = "shrink",
     automatic_brain: Annotated[
         bool, typer.Option("--automatic-brain", help="find the brain of phantoms instead of giving it")
     ] = False,
@@ -96,7 +94,7 @@ def command(
     heads = heads_of(anatomy or [])
     masks = heads_of(tumors or [])
     with options.progress_bar(quiet=json) as progress:
-        if study == Study.dose:
+        if study == "dose":
             if not heads:
                 raise InputError("--anatomy", "is missing", "name a head to scan, for example --anatomy drawn")
             found = study_doses(heads, StudySettings(seed=seed, slice_step=slice_step), part_of(progress, 0, 0.95))
@@ -104,7 +102,7 @@ def command(
             _say(output, files, {"rows": found.rows}, json)
             return
         people = [] if cases is None else subjects_of_cases(read_cases(cases), "test")
-        for name in ("training", "second") if family == FamilyChoice.both else (family.value,):
+        for name in FAMILIES if family == "both" else (family,):
             if heads:
                 people += phantom_subjects(
                     heads,
@@ -127,13 +125,13 @@ def command(
             cases,
             masks,
             seed,
-            ends.value,
+            ends,
             part_of(progress, 0, 0.1),
         )
         methods = [*classical_methods(_widths(smoothing)), *floor, *learned]
-        tables = ("paper", "truth") if table == TablesChoice.both else (table.value,)
+        tables = TABLES if table == "both" else (table,)
         result, shown = evaluate(
-            people, methods, tables, output, ends=ends.value, pictures=pictures, progress=part_of(progress, 0.1, 0.98)
+            people, methods, tables, output, ends=ends, pictures=pictures, progress=part_of(progress, 0.1, 0.98)
         )
         trainings = {path.stem: read_info(path).training for path in paths}
         about = {
@@ -141,7 +139,7 @@ def command(
             "device": device,
             "stride": stride,
             "seed": seed,
-            "Equation 1 at the ends of the series": ends.value,
+            "Equation 1 at the ends of the series": ends,
             "ridge regression": ridge_note,
             "networks": ", ".join(f"{name} ({_brief(training)})" for name, training in trainings.items()),
         }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -67,7 +67,7 @@ def plain_console(stderr: bool = False) -> Console:
 console = plain_console(stderr=True)
 
 
-def frames_option(text: str, option: str) -> int | str:
+def frames_option(text: str, option: str) -> int | Literal["auto"]:
     """`auto`, or a number of frames.
 
     :raises InputError: anything else

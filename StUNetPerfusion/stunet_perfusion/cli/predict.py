@@ -48,14 +48,14 @@ def command(
     """Writes cbv.nii.gz (relative CBV as a fraction of the artery's; 0 is no blood), cbv_standardized.nii.gz (z-scores
     over the brain), cbv_uncertainty.nii.gz (one standard deviation, in the unit of cbv) and report.json.
     """
-    check_dose(dose, method)
+    known_method = check_dose(dose, method)
     request = PredictionRequest(
         series=series_path,
         which=which,
         checkpoint=checkpoint_path or shipped_checkpoint(),
         settings=PredictionSettings(
             dose=dose,
-            method=method,
+            method=known_method,
             seed=seed,
             drop_frames=options.frames_option(drop_frames, "--drop-frames"),
             stride=stride,

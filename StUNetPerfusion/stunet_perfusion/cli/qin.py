@@ -40,7 +40,12 @@ def command(
         names = case_names(sessions)
         for n, (session, name) in enumerate(zip(sessions, names, strict=True)):
             of_session = part_of(progress, 0.1 + 0.9 * n / len(sessions), 0.1 + 0.9 * (n + 1) / len(sessions))
-            row = {"case": name, "subject": session.subject, "missing": list(session.missing), "notes": []}
+            row: dict[str, Any] = {
+                "case": name,
+                "subject": session.subject,
+                "missing": list(session.missing),
+                "notes": [],
+            }
             try:
                 converted = convert_session(session, output, name, of_session)
             except InputError as error:
@@ -58,7 +63,7 @@ def command(
     part_of_case = {case.name: case.part for case in cases}
     for row in rows:
         row["part"] = part_of_case.get(row["case"])
-    document = {
+    document: dict[str, Any] = {
         "collection": "TCIA QIN-BRAIN-DSC-MRI, doi 10.7937/K9/TCIA.2016.5DI84Js8",
         "seed": seed,
         "split": dict(zip(PARTS, shares, strict=True)),

@@ -38,7 +38,7 @@ def command(
     """All frames of the input are written, with their times and TE. Frames that are not yet in steady state hold no
     contrast and pass unchanged.
     """
-    check_dose(dose, method, window)
+    known_method = check_dose(dose, method, window)
     frames_to_drop = options.frames_option(drop_frames, "--drop-frames")
     with options.progress_bar(quiet=json) as progress:
         series = read_series(
@@ -56,7 +56,7 @@ def command(
             prepared.series,
             prepared.bolus.arrival,
             dose,
-            method,
+            known_method,
             seed,
             window,
             in_place=True,

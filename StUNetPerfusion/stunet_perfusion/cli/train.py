@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from stunet_perfusion.cli import options
-from stunet_perfusion.networks.build import NETWORKS
+from stunet_perfusion.networks.build import NetworkName
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.run import run_training
 from stunet_perfusion.training.settings import parse_changes, read_settings
 from stunet_perfusion.training.settings_text import settings_text
-
-NetworkName = Enum("NetworkName", {name: name for name in NETWORKS}, type=str)
 
 _Heads = list[Path] | None
 
@@ -75,7 +72,7 @@ def command(
         "phantoms.validation": _texts(validation),
         "phantoms.tumors": _texts(tumors),
         "phantoms.an_epoch": heads,
-        "network.name": network and network.value,
+        "network.name": network,
         "optimization.epochs": epochs,
         "optimization.batch": batch,
         "optimization.learning_rate": learning_rate,

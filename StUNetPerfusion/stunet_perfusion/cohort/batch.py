@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from stunet_perfusion.cohort.cluster import Workers
 from stunet_perfusion.cohort.jobs import CaseJob, CaseOutcome, run_job
 from stunet_perfusion.support.progress import Progress, no_progress
 from stunet_perfusion.support.staged import STAGE_PREFIX
+
+if TYPE_CHECKING:
+    from distributed import Future
 
 
 def compute(jobs: Sequence[CaseJob], workers: Workers, progress: Progress = no_progress) -> list[CaseOutcome]:
@@ -43,7 +47,7 @@ def remove_leftovers(jobs: Sequence[CaseJob]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _outcome(future, name: str) -> CaseOutcome:
+def _outcome(future: Future, name: str) -> CaseOutcome:
     from distributed import KilledWorker
 
     try:

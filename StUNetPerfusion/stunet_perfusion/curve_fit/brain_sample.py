@@ -26,7 +26,8 @@ def sample_brain(prepared: PreparedSeries) -> np.ndarray:
     voxels = np.concatenate(
         [each[::step, None] + along * np.arange(run) for each, along in zip(starts, ahead, strict=False)]
     )
-    return series.signal[(slice(None), *np.unravel_index(voxels, brain.shape))]
+    slices, rows, columns = np.unravel_index(voxels, brain.shape)
+    return series.signal[:, slices, rows, columns]
 
 
 def _starts(brain: np.ndarray, axis: int, run: int) -> np.ndarray:

@@ -29,9 +29,6 @@ class FirstPass:
     :param brain_area: mean over the brain of sum_t -ln(S/S0) over the first pass, without unit
     :param air: baseline signal below which a voxel is air
     :param noise: standard deviation over the baseline frames of a voxel's signal, the median over the brain
-    :param fit: of the brain's mean curve, where it is wanted
-    :param correlated_noise: standard deviation that noise shared by neighbors and frames leaves in the average of a
-        voxel's fit with its neighbors', beyond white noise's and over `noise`; see `noise_covariance`
     """
 
     baseline_frames: int
@@ -39,11 +36,28 @@ class FirstPass:
     frame_interval: float
     brain_area: float
     air: float
-    noise: float = 0.0
-    fit: MeanCurveFit | None = None
-    correlated_noise: float = 0.0
+    noise: float
 
     @property
     def curve_noise(self) -> float:
         """Standard deviation of the noise in a curve before the bolus, the median over the brain."""
         return self.noise * AIR / (self.air * self.brain_area) if self.air > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class FittedFirstPass(FirstPass):
+    """A first pass whose curves are also measured by the brain's mean curve.
+
+    :param fit: of the brain's mean curve
+    :param correlated_noise: standard deviation that noise shared by neighbors and frames leaves in the average of a
+        voxel's fit with its neighbors', beyond white noise's and over `noise`; see `noise_covariance`
+    """
+
+    fit: MeanCurveFit
+    correlated_noise: float
+
+    @classmethod
+    def of(cls, found: FirstPass, fit: MeanCurveFit, correlated_noise: float) -> FittedFirstPass:
+        """The same first pass with a fit."""
+        of_series = found.baseline_frames, found.stop, found.frame_interval
+        return cls(*of_series, found.brain_area, found.air, found.noise, fit, correlated_noise)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal, overload
 
 import numpy as np
 
 from stunet_perfusion.curve_fit.brain_sample import sample_brain
 from stunet_perfusion.curve_fit.curve_noise import correlated_noise_of_fit, noise_of_curves
-from stunet_perfusion.curve_fit.first_pass import AIR, FirstPass
+from stunet_perfusion.curve_fit.first_pass import AIR, FirstPass, FittedFirstPass
 from stunet_perfusion.curve_fit.mean_curve_fit import fit_mean_curve
 from stunet_perfusion.curve_fit.slice_curves import SliceCurves
 from stunet_perfusion.dose.simulate import Method, simulate_slice
@@ -20,6 +21,10 @@ from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.voxels import trimmed_mean, voxels_inside
 
 
+@overload
+def find_first_pass(prepared: PreparedSeries, fitted: Literal[True]) -> FittedFirstPass: ...
+@overload
+def find_first_pass(prepared: PreparedSeries, fitted: bool = False) -> FirstPass: ...
 def find_first_pass(prepared: PreparedSeries, fitted: bool = False) -> FirstPass:
     """Look at a series once.
 
@@ -47,7 +52,7 @@ def find_first_pass(prepared: PreparedSeries, fitted: bool = False) -> FirstPass
     return _with_fit(found, sample_brain(prepared)) if fitted else found
 
 
-def _with_fit(found: FirstPass, sample: np.ndarray) -> FirstPass:
+def _with_fit(found: FirstPass, sample: np.ndarray) -> FittedFirstPass:
     """:param sample: (T, n, neighbors) signal of voxels of the brain"""
     curves = SliceCurves.of(sample, found)
     fit = fit_mean_curve(
@@ -58,7 +63,7 @@ def _with_fit(found: FirstPass, sample: np.ndarray) -> FirstPass:
         found.curve_noise,
         found.frame_interval,
     )
-    return replace(found, fit=fit, correlated_noise=correlated_noise_of_fit(found, fit, sample, curves.baseline))
+    return FittedFirstPass.of(found, fit, correlated_noise_of_fit(found, fit, sample, curves.baseline))
 
 
 def first_pass_at_dose(
@@ -79,7 +84,7 @@ def first_pass_at_dose(
     before, after = (float(np.median(noise_of_curves(each, bolus))) for each in (sample, lowered))
     noise = found.noise * after / before if before > 0 else 0.0
     at_dose = replace(found, brain_area=found.brain_area * ratio, noise=noise)
-    return at_dose if found.fit is None else _with_fit(at_dose, lowered)
+    return _with_fit(at_dose, lowered) if isinstance(found, FittedFirstPass) else at_dose
 
 
 def _areas(curves: np.ndarray, bolus: Bolus) -> np.ndarray:

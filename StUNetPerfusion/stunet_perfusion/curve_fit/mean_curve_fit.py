@@ -123,7 +123,7 @@ class MeanCurveFit:
         :returns: (...) float32; negative where curves come late
         """
         early = np.tensordot(self.arrival_weights.astype(np.float32), curves, axes=1)
-        deviation = np.broadcast_to(np.float32(self.arrival_noise_gain) * noise, early.shape)
+        deviation: np.ndarray = np.broadcast_to(np.float32(self.arrival_noise_gain) * noise, early.shape)
         return np.divide(early, deviation, out=np.zeros(early.shape, np.float32), where=deviation > 0)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 
-from stunet_perfusion.curve_fit.first_pass import FirstPass
+from stunet_perfusion.curve_fit.first_pass import FirstPass, FittedFirstPass
 from stunet_perfusion.curve_fit.physiological_noise import remove_physiological_noise
 from stunet_perfusion.kinetics.concentration import baseline_signal
 
@@ -25,8 +26,14 @@ class SliceCurves:
     baseline: np.ndarray
     curves: np.ndarray
 
-    @classmethod
-    def of(cls, signal: np.ndarray, found: FirstPass, frames: int | None = None) -> SliceCurves:
+    @overload
+    @staticmethod
+    def of(signal: np.ndarray, found: FittedFirstPass, frames: int | None = None) -> FittedSliceCurves: ...
+    @overload
+    @staticmethod
+    def of(signal: np.ndarray, found: FirstPass, frames: int | None = None) -> SliceCurves: ...
+    @staticmethod
+    def of(signal: np.ndarray, found: FirstPass, frames: int | None = None) -> SliceCurves:
         """In single precision, which is far finer than the noise of any scan; the reference is computed otherwise.
 
         :param signal: (T, Y, X) of the prepared series, every frame of it; any shape after T will do
@@ -43,7 +50,9 @@ class SliceCurves:
             # Without a logarithm, as `concentration` has it.
             np.log(curve, out=curve, where=curve > 0)
             curve *= factor
-        return cls(found, baseline, curves)
+        if isinstance(found, FittedFirstPass):
+            return FittedSliceCurves(found, baseline, curves)
+        return SliceCurves(found, baseline, curves)
 
     def blood_volume(self) -> np.ndarray:
         """(Y, X) float32, the closed form of the first pass: `first_pass_cbv` up to a factor that the arterial input
@@ -56,6 +65,13 @@ class SliceCurves:
         tissue = self.baseline > self.found.air
         of_signal = np.float32(self.found.noise / self.found.brain_area)
         return np.divide(of_signal, self.baseline, out=np.zeros(tissue.shape, np.float32), where=tissue)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedSliceCurves(SliceCurves):
+    """Curves that are also measured by the brain's mean curve."""
+
+    found: FittedFirstPass
 
     def fitted_blood_volume(self) -> np.ndarray:
         """(Y, X) float32, how much of the brain's mean curve is in the voxels' curves, without what the noise of the

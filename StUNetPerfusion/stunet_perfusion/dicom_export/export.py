@@ -54,7 +54,7 @@ def export_maps(
     source: Source | None,
     origin: MapOrigin,
     folder: str | Path,
-    format: Format = "both",
+    format: str = "both",
     *,
     absolute: bool = False,
     progress: Progress = no_progress,
@@ -77,7 +77,7 @@ def export_maps(
     :raises OutputError: the folder holds something, or cannot be written
     """
     folder = Path(folder)
-    _check_request(maps, format)
+    known_format = _check_request(maps, format)
     _check_folder(folder)
     placed, planes, notes = _placed(maps, grid, source)
     brain = brain_of(list(placed.values()))
@@ -87,7 +87,7 @@ def export_maps(
             check_cancelled()
             progress(done / len(placed), f"writing {name}")
             ready = ready_map(quantity_of(name, absolute), volume, brain)
-            _write(stage, ready, setting, format, _SERIES_OF_A_MAP * done)
+            _write(stage, ready, setting, known_format, _SERIES_OF_A_MAP * done)
         files = tuple(path.relative_to(stage).as_posix() for path in sorted(stage.rglob("*.dcm")))
     return ExportedFiles(files, (*setting.source.notes, *notes))
 
@@ -112,8 +112,9 @@ def _write(stage: Path, ready: ReadyMap, setting: ExportSetting, format: Format,
         write_colors(folder / f"{name}_colors.dcm", images, ready.quantity, setting, numbers[3])
 
 
-def _check_request(maps: Mapping[str, np.ndarray], format: str) -> None:
-    if format not in FORMATS:
+def _check_request(maps: Mapping[str, np.ndarray], format: str) -> Format:
+    known_format = next((each for each in FORMATS if each == format), None)
+    if known_format is None:
         raise InputError("--format", f"'{format}' is not known", f"use one of {', '.join(FORMATS)}")
     if find_spec("highdicom") is None:
         raise InputError(
@@ -123,6 +124,7 @@ def _check_request(maps: Mapping[str, np.ndarray], format: str) -> None:
         raise InputError("DICOM export", "has no map to write", "give cbv.nii.gz, or a folder that holds it")
     for name in maps:
         quantity_of(name)
+    return known_format
 
 
 def _check_folder(folder: Path) -> None:

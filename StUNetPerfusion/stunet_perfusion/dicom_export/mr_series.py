@@ -41,7 +41,7 @@ def write_mr_series(folder: Path, ready: ReadyMap, setting: ExportSetting, numbe
     """
     stored = stored_as_integers(ready.values, ready.window)
     uid = generate_uid(None)
-    images = []
+    images: list[Dataset] = []
     for z, integers in enumerate(stored.integers):
         image = _new_image(setting)
         image.SeriesInstanceUID, image.SeriesNumber, image.InstanceNumber = uid, number, z + 1

@@ -46,7 +46,7 @@ def write_parametric_map(path: Path, ready: ReadyMap, setting: ExportSetting, nu
         unit=quantity.unit,
         value_range=(float(values.min()), float(values.max())),
     )
-    mapping.QuantityDefinitionSequence = quantity_definition(quantity)
+    mapping.add_new("QuantityDefinitionSequence", "SQ", quantity_definition(quantity))
     dataset = hd.pm.ParametricMap(
         source_images=[_stand_in(setting, values.shape)],
         pixel_array=values,

@@ -98,7 +98,7 @@ def _reordered(
     :param order: the old axis (of Z, Y, X) that becomes each new one
     :param flips: whether each new axis is flipped
     """
-    shape = tuple(grid.shape[axis] for axis in order)
+    slices, rows, columns = shape = tuple(grid.shape[axis] for axis in order)
     matrix = grid.ijk_to_ras.copy()
     # Columns of the matrix are i, j, k: the axes of the array, backward.
     matrix[:, :3] = grid.ijk_to_ras[:, [2 - order[2 - column] for column in range(3)]]
@@ -108,7 +108,7 @@ def _reordered(
             matrix[:, 3] += (shape[axis] - 1) * matrix[:, column]
             matrix[:, column] *= -1
     turned = np.flip(volume.transpose(order), [axis for axis, flip in enumerate(flips) if flip])
-    return turned, Grid(shape, matrix)
+    return turned, Grid((slices, rows, columns), matrix)
 
 
 def _with_right_angles(grid: Grid) -> Grid:

@@ -26,7 +26,7 @@ from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.progress import Progress, no_progress
 
 Method = Literal["equation1", "noise-matched"]
-METHODS: tuple[str, ...] = get_args(Method)
+METHODS: tuple[Method, ...] = get_args(Method)
 
 #: Equation 1 is computed for so many values at a time.
 _VALUES_AT_ONCE = 2**17
@@ -132,17 +132,20 @@ def simulate_dose(
     return replace(series, signal=target).with_note(f"Simulated at {dose:g} of the dose ({method}).")
 
 
-def check_dose(dose: float, method: str, window: int = 5) -> None:
+def check_dose(dose: float, method: str, window: int = 5) -> Method:
     """Refuse what no dose can be simulated with.
 
+    :returns: the method, now that it is known to be one
     :raises InputError: a dose outside (0, 1], an unknown method, or a window that is not odd and positive
     """
     if not 0 < dose <= 1:
         raise InputError("dose", f"{dose:g} is not in (0, 1]", "give the share that is kept, for example 0.5")
-    if method not in METHODS:
+    known = next((each for each in METHODS if each == method), None)
+    if known is None:
         raise InputError("dose", f"there is no method '{method}'", f"choose {' or '.join(METHODS)}")
     if window < 1 or window % 2 == 0:
         raise InputError("window", f"{window} frames have no middle one", "give an odd number, for example 5")
+    return known
 
 
 def lower_by_equation1(signal: np.ndarray, average: np.ndarray, baseline: np.ndarray, dose: float) -> np.ndarray:

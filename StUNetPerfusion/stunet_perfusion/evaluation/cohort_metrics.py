@@ -29,12 +29,12 @@ class RatioAgreement:
 def agreement(values: Sequence[float], truths: Sequence[float]) -> RatioAgreement:
     """How values of persons agree with the truth. Pairs with a NaN are left out."""
     pairs = np.array([values, truths], float).reshape(2, -1)
-    pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
-    count = pairs.shape[1]
+    found, true = pairs[:, np.isfinite(pairs).all(axis=0)]
+    count = len(found)
     if count < 3:
         return RatioAgreement(count, float("nan"), None)
     everybody = np.ones(count, bool)
-    return RatioAgreement(count, concordance_of_voxels(*pairs, everybody), bland_altman(*pairs, everybody))
+    return RatioAgreement(count, concordance_of_voxels(found, true, everybody), bland_altman(found, true, everybody))
 
 
 def area_under_curve(low: Sequence[float], high: Sequence[float]) -> float:

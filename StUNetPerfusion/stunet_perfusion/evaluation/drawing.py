@@ -13,6 +13,9 @@ from stunet_perfusion.support.staged import staged_file
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+#: Red, green, blue and opacity, 0 to 1.
+Color = tuple[float, float, float, float]
+
 NOTE = "Research use only: not for diagnosis."
 
 
@@ -48,9 +51,9 @@ def sheet(path: Path, width: float, height: float, title: str) -> Iterator[Figur
         figure.savefig(file, dpi=110)
 
 
-def colors_of(names: Sequence[str]) -> dict[str, tuple]:
+def colors_of(names: Sequence[str]) -> dict[str, Color]:
     """A color a name, of a scale that color-blind readers can tell apart."""
     from matplotlib import colormaps
 
-    scale = colormaps["tab10"].colors if len(names) <= 10 else colormaps["tab20"].colors
-    return {name: scale[n % len(scale)] for n, name in enumerate(names)}
+    scale = colormaps["tab10" if len(names) <= 10 else "tab20"]
+    return {name: scale(n % scale.N) for n, name in enumerate(names)}

@@ -9,7 +9,7 @@ noise, and Verbena degrades about as in the paper's table, which does not say ho
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
@@ -19,7 +19,6 @@ from stunet_perfusion.kinetics.concentration import baseline_signal
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
 
 Ends = Literal["shrink", "mirror"]
-ENDS: tuple[str, ...] = get_args(Ends)
 
 WINDOW = 5
 

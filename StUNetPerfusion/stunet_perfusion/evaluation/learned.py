@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from stunet_perfusion.evaluation.methods import Method, MethodMap
+from stunet_perfusion.evaluation.methods import Method, MethodMap, Table
 from stunet_perfusion.inference.predict import known_scale, predict_standardized, to_blood_volume
 from stunet_perfusion.kinetics.closed_form import mean_curve
 from stunet_perfusion.kinetics.reference import first_pass_cbv
@@ -25,16 +25,15 @@ def network_methods(paths: Sequence[Path], stride: int, device: str) -> list[Met
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"{name}.safetensors", "is given twice", "give each checkpoint a name of its own")
-    methods = []
-    for path in paths:
-        checkpoint = load(path)
+    return [_network_method(path, load(path), stride, device) for path in paths]
 
-        def compute(prepared: PreparedSeries, *_, checkpoint: Checkpoint = checkpoint) -> MethodMap:
-            return network_map(prepared, checkpoint, stride, device)
 
-        key = {"sha256": sha256_of_path(path), "stride": stride}
-        methods.append(Method(path.stem, path.stem, "network", compute, key))
-    return methods
+def _network_method(path: Path, checkpoint: Checkpoint, stride: int, device: str) -> Method:
+    def compute(prepared: PreparedSeries, table: Table, dose: float) -> MethodMap:
+        return network_map(prepared, checkpoint, stride, device)
+
+    key = {"sha256": sha256_of_path(path), "stride": stride}
+    return Method(path.stem, path.stem, "network", compute, key)
 
 
 def network_map(prepared: PreparedSeries, checkpoint: Checkpoint, stride: int, device: str) -> MethodMap:

@@ -14,6 +14,7 @@ Kind = Literal["classical", "floor", "network"]
 
 #: The two tables: against Verbena's map at full dose, and against the truth.
 Table = Literal["paper", "truth"]
+TABLES: tuple[Table, ...] = ("paper", "truth")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,5 +47,5 @@ class Method:
     kind: Kind
     compute: Callable[[PreparedSeries, Table, float], MethodMap]
     key: Mapping[str, Any] = field(default_factory=dict)
-    tables: tuple[Table, ...] = ("paper", "truth")
+    tables: tuple[Table, ...] = TABLES
     same_in_tables: bool = True

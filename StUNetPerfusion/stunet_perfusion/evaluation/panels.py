@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from stunet_perfusion.evaluation.methods import Table
-from stunet_perfusion.evaluation.subjects import OpenSubject
+from stunet_perfusion.evaluation.subjects import Regions
 from stunet_perfusion.runs.figures import busiest_slice, cropped
 from stunet_perfusion.support.staged import staged_file
 
@@ -20,16 +20,18 @@ class PanelKeeper:
     def __init__(self) -> None:
         self.images: dict[str, np.ndarray] = {}
 
-    def __call__(self, table: Table, dose: float, method: str, cbv: np.ndarray, opened: OpenSubject) -> None:
-        if opened.nawm is None or not opened.nawm.any():
+    def __call__(
+        self, table: Table, dose: float, method: str, cbv: np.ndarray, regions: Regions, truth: np.ndarray | None
+    ) -> None:
+        if regions.nawm is None or not regions.nawm.any():
             return
-        unit = float(cbv[opened.nawm].mean())
-        tumor = np.zeros_like(opened.mask) if opened.tumor is None else opened.tumor
-        z = busiest_slice(tumor, opened.mask)
+        unit = float(cbv[regions.nawm].mean())
+        tumor = np.zeros_like(regions.mask) if regions.tumor is None else regions.tumor
+        z = busiest_slice(tumor, regions.mask)
         if unit > 0:
-            self.images[panel_name(table, dose, method)] = _shown(cbv, unit, opened, z)
-        if opened.truth is not None:
-            self.images[TRUTH] = _shown(opened.truth, float(opened.truth[opened.nawm].mean()), opened, z)
+            self.images[panel_name(table, dose, method)] = _shown(cbv, unit, regions, z)
+        if truth is not None:
+            self.images[TRUTH] = _shown(truth, float(truth[regions.nawm].mean()), regions, z)
 
     def write(self, path: Path) -> None:
         """Write the slices as `.npz`, where there are any.
@@ -38,7 +40,8 @@ class PanelKeeper:
         """
         if self.images:
             with staged_file(path) as file, open(file, "wb") as stream:
-                np.savez_compressed(stream, **self.images)
+                # numpy types all that goes by name as its own argument `allow_pickle`.
+                np.savez_compressed(stream, **self.images)  # type: ignore[arg-type]
 
 
 def panel_name(table: Table, dose: float, method: str) -> str:
@@ -46,5 +49,5 @@ def panel_name(table: Table, dose: float, method: str) -> str:
     return f"{table}|{dose:g}|{method}"
 
 
-def _shown(cbv: np.ndarray, unit: float, opened: OpenSubject, z: int) -> np.ndarray:
-    return cropped(cbv[z] / unit, opened.mask[z]).astype(np.float32)
+def _shown(cbv: np.ndarray, unit: float, regions: Regions, z: int) -> np.ndarray:
+    return cropped(cbv[z] / unit, regions.mask[z]).astype(np.float32)

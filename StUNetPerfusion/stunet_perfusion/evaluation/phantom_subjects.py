@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,7 @@ from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.support.errors import InputError
 
 Family = Literal["training", "second"]
+FAMILIES: tuple[Family, ...] = ("training", "second")
 
 _DRAWN_FROM = {
     "training": (random_physiology, random_protocol),
@@ -84,14 +86,16 @@ def phantom_subjects(
             "automatic_brain": automatic_brain,
         }
 
-        def open_it(head=head, tumor=tumor, high=high, n=n) -> OpenSubject:
-            phantom = graded_phantom(head, tumor, family, high, (seed, stream, n), slice_step)
-            return open_phantom(phantom, automatic_brain)
-
+        make = partial(graded_phantom, head, tumor, family, high, (seed, stream, n), slice_step)
+        opened = partial(_open_made, make, automatic_brain)
         subjects.append(
-            Subject(f"{n + 1:03d}", family, open_it, key, "high" if high else "low", Path(head).name.split(".")[0])
+            Subject(f"{n + 1:03d}", family, opened, key, "high" if high else "low", Path(head).name.split(".")[0])
         )
     return subjects
+
+
+def _open_made(make: Callable[[], Phantom], automatic_brain: bool) -> OpenSubject:
+    return open_phantom(make(), automatic_brain)
 
 
 def open_phantom(phantom: Phantom, automatic_brain: bool = False) -> OpenSubject:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from stunet_perfusion.evaluation.methods import Method, MethodMap, Table
+from stunet_perfusion.evaluation.methods import TABLES, Method, MethodMap, Table
 from stunet_perfusion.inference.standardize import frame_window
 from stunet_perfusion.kinetics.cbv_scale import cbv_scale, recover_scale
 from stunet_perfusion.kinetics.closed_form import mean_curve
@@ -111,7 +111,9 @@ def fit(subjects: Sequence[Moments], table: Table, dose: float) -> RidgeFit:
     """
     if not subjects:
         raise InputError("ridge regression", "has nobody to be fitted to", "give training cases or heads")
-    left_out = [subjects[:n] + subjects[n + 1 :] for n in range(len(subjects))] if len(subjects) > 1 else [subjects]
+    left_out = [[*subjects[:n], *subjects[n + 1 :]] for n in range(len(subjects))]
+    if len(subjects) == 1:
+        left_out = [[*subjects]]
     errors = [
         np.mean([one.error(solve(rest, strength)) for one, rest in zip(subjects, left_out, strict=True)])
         for strength in STRENGTHS
@@ -168,7 +170,7 @@ def ridge_method(fits: Sequence[RidgeFit]) -> Method:
             raise InputError("ridge regression", f"was not fitted for {table} at dose {dose:g}", "fit it again")
         return MethodMap(with_zero(apply(by_use[table, dose], prepared), prepared))
 
-    tables = tuple(table for table in ("paper", "truth") if any(one.table == table for one in fits))
+    tables = tuple(table for table in TABLES if any(one.table == table for one in fits))
     return Method("ridge", "ridge on -ln S", "floor", compute, {"fits": [asdict(one) for one in fits]}, tables, False)
 
 

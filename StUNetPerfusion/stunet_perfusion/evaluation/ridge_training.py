@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stunet_perfusion.evaluation.equation1 import Ends, at_lower_dose
+from stunet_perfusion.evaluation.methods import Table
 from stunet_perfusion.evaluation.ridge import Moments, RidgeFit, fit, moments
 from stunet_perfusion.evaluation.subjects import Subject
 from stunet_perfusion.kinetics.closed_form import closed_form
@@ -18,7 +19,7 @@ def fit_ridge(subjects: Sequence[Subject], ends: Ends = "shrink", progress: Prog
 
     :raises InputError: nobody to fit to, or a subject that cannot be used
     """
-    found: dict[tuple[str, float], list[Moments]] = {}
+    found: dict[tuple[Table, float], list[Moments]] = {}
     for n, subject in enumerate(subjects):
         progress(n / len(subjects), f"Ridge regression: training subject {n + 1} of {len(subjects)}")
         opened = subject.open()
@@ -28,7 +29,9 @@ def fit_ridge(subjects: Sequence[Subject], ends: Ends = "shrink", progress: Prog
         for dose in DOSES:
             lowered = at_lower_dose(full, dose, ends)
             found.setdefault(("paper", dose), []).append(moments(lowered, target, brain))
-        for dose in opened.doses if opened.truth is not None else ():
+        if opened.truth is None:
+            continue
+        for dose in opened.doses:
             prepared = full if dose == 1 else prepare(opened.scan(dose), mask=opened.brain)
             found.setdefault(("truth", dose), []).append(moments(prepared, opened.truth, brain))
     return [fit(all_moments, table, dose) for (table, dose), all_moments in found.items()]

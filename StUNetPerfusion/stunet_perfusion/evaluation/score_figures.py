@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stunet_perfusion.evaluation.drawing import colors_of, sheet
+from stunet_perfusion.evaluation.drawing import Color, colors_of, sheet
 from stunet_perfusion.evaluation.map_metrics import LEVELS
 from stunet_perfusion.evaluation.methods import Method
 from stunet_perfusion.evaluation.summary import Row, cell, doses_of, nrcbv_agreement, rows_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.patches import Patch
 
 _BOXED = {
     "paper": {"l2": "L2", "tumor_l2": "t-L2", "l1": "L1", "tumor_l1": "t-L1", "ssim": "SSIM"},
@@ -152,7 +153,7 @@ def _title(family: str, table: str) -> str:
     return f"{family}: against the {_AGAINST[table]}"
 
 
-def _patch(color: tuple, label: str):
+def _patch(color: Color, label: str) -> Patch:
     from matplotlib.patches import Patch
 
     return Patch(facecolor=color, label=label)

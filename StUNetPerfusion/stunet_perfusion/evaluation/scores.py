@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 from stunet_perfusion.evaluation.classical import VERBENA
 from stunet_perfusion.evaluation.equation1 import Ends, at_lower_dose
 from stunet_perfusion.evaluation.map_metrics import coverage, edge_sharpness, hot_spot
-from stunet_perfusion.evaluation.methods import Method, MethodMap, Table
-from stunet_perfusion.evaluation.subjects import OpenSubject, Subject
+from stunet_perfusion.evaluation.methods import TABLES, Method, MethodMap, Table
+from stunet_perfusion.evaluation.subjects import OpenSubject, Regions, Subject
 from stunet_perfusion.kinetics.closed_form import closed_form
 from stunet_perfusion.metrics import compare_maps
 from stunet_perfusion.phantom import DOSES
@@ -39,14 +39,14 @@ class SubjectScores:
     failures: list[dict[str, Any]] = field(default_factory=list)
 
 
-#: Told of every map: table, dose, method, map, subject.
-Watcher = Callable[[Table, float, str, np.ndarray, OpenSubject], None]
+#: Told of every map: table, dose, method, map, regions, and the subject's truth where it is known.
+Watcher = Callable[[Table, float, str, np.ndarray, Regions, "np.ndarray | None"], None]
 
 
 def score_subject(
     subject: Subject,
     methods: Sequence[Method],
-    tables: Sequence[Table] = ("paper", "truth"),
+    tables: Sequence[Table] = TABLES,
     *,
     ends: Ends = "shrink",
     watch: Watcher = lambda *_: None,
@@ -64,13 +64,16 @@ def score_subject(
     found = SubjectScores()
     opened = subject.open()
     full = prepare(opened.scan(1.0), mask=opened.brain)
-    opened = replace(opened, mask=full.brain if opened.mask is None else opened.mask)
-    tables = [table for table in tables if table == "paper" or opened.truth is not None]
-    steps = [(table, dose) for table in tables for dose in (DOSES if table == "paper" else opened.doses)]
-    shared: dict[str, MethodMap] = {}
-    reference = None
+    regions = opened.regions(full.brain)
+    wanted: dict[Table, np.ndarray] = {}
     if "paper" in tables:
-        reference = closed_form(full, 1) if opened.reference is None else opened.reference
+        wanted["paper"] = closed_form(full, 1) if opened.reference is None else opened.reference
+    if opened.truth is not None:
+        wanted["truth"] = opened.truth
+    steps = [
+        (table, dose) for table in tables if table in wanted for dose in (DOSES if table == "paper" else opened.doses)
+    ]
+    shared: dict[str, MethodMap] = {}
     for n, (table, dose) in enumerate(steps):
         report = part_of(progress, n / len(steps), (n + 1) / len(steps))
         prepared = _at_dose(full, opened, table, dose, ends, found)
@@ -89,14 +92,13 @@ def score_subject(
                     computed = shared[method.name]
                 else:
                     computed = method.compute(prepared, table, dose)
-                numbers = (
-                    paper_scores(computed, reference, opened) if table == "paper" else truth_scores(computed, opened)
-                )
+                score = paper_scores if table == "paper" else truth_scores
+                numbers = score(computed, wanted[table], regions)
             except InputError as error:
                 found.failures.append({**place, "error": str(error)})
                 continue
             found.rows.append({**place, **numbers})
-            watch(table, dose, method.name, computed.cbv, opened)
+            watch(table, dose, method.name, computed.cbv, regions, opened.truth)
     return found
 
 
@@ -115,14 +117,14 @@ def _at_dose(
         return None
 
 
-def paper_scores(computed: MethodMap, reference: np.ndarray, opened: OpenSubject) -> dict[str, float]:
+def paper_scores(computed: MethodMap, reference: np.ndarray, regions: Regions) -> dict[str, float]:
     """L1, L2 and SSIM over the brain, L1 and L2 over the tumor, of standardized maps on the grid of the series."""
-    tumor = _region(opened.tumor, opened.mask)
-    scores = compare_maps(computed.cbv, reference, opened.mask, tumor)
+    tumor = _region(regions.tumor, regions.mask)
+    scores = compare_maps(computed.cbv, reference, regions.mask, tumor)
     return {name: scores[name] for name in PAPER_SCORES if name in scores}
 
 
-def truth_scores(computed: MethodMap, opened: OpenSubject) -> dict[str, float]:
+def truth_scores(computed: MethodMap, truth: np.ndarray, regions: Regions) -> dict[str, float]:
     """Everything against the truth.
 
     L1, L2 and SSIM are of standardized maps; all else is of maps over their own mean in normal-appearing white matter
@@ -130,15 +132,14 @@ def truth_scores(computed: MethodMap, opened: OpenSubject) -> dict[str, float]:
     no such unit and these are missing. Ratio and hot spot
     are those of the living tumor.
     """
-    mask, tumor, nawm = opened.mask, _region(opened.tumor, opened.mask), _region(opened.nawm, opened.mask)
-    values, truth, uncertainty = computed.cbv.astype(np.float64), opened.truth.astype(np.float64), computed.uncertainty
+    mask, tumor, nawm = regions.mask, _region(regions.tumor, regions.mask), _region(regions.nawm, regions.mask)
+    values, truth, uncertainty = computed.cbv.astype(np.float64), truth.astype(np.float64), computed.uncertainty
     scores = compare_maps(values, truth, mask, tumor)
     numbers = {name: scores[name] for name in (*PAPER_SCORES, "pearson") if name in scores}
-    unit = float("nan") if nawm is None else values[nawm].mean()
-    if not unit > LEAST_UNIT * abs(values[mask].mean()):
+    if nawm is None or not (unit := values[nawm].mean()) > LEAST_UNIT * abs(values[mask].mean()):
         return numbers
     values, truth = values / unit, truth / truth[nawm].mean()
-    living = tumor if opened.living is None else _region(opened.living, opened.mask)
+    living = tumor if regions.living is None else _region(regions.living, regions.mask)
     scores = compare_maps(values, truth, mask, living, nawm, standardize=False)
     names = ("nrmse", "concordance", "bias", "limit_low", "limit_high", "nrcbv", "nrcbv_reference", "nrcbv_error")
     numbers |= {name: scores[name] for name in names if name in scores}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,22 @@ CASES = "cases"
 
 #: Columns of a table of cases with physically lower doses, by dose.
 _DOSE_COLUMNS = {0.5: "series_050", 0.25: "series_025"}
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """Where scores are taken, all (Z, Y, X) bool on the grid of the series.
+
+    :param mask: the brain
+    :param tumor: or None
+    :param living: the tumor without its necrosis, which ratios are taken of, or None where it is not known
+    :param nawm: normal-appearing white matter, or None
+    """
+
+    mask: np.ndarray
+    tumor: np.ndarray | None = None
+    living: np.ndarray | None = None
+    nawm: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +62,11 @@ class OpenSubject:
     nawm: np.ndarray | None = None
     reference: np.ndarray | None = None
     truth: np.ndarray | None = None
+
+    def regions(self, found_brain: np.ndarray) -> Regions:
+        """:param found_brain: (Z, Y, X) bool, the mask of the computations"""
+        mask = found_brain if self.mask is None else self.mask
+        return Regions(mask, self.tumor, self.living, self.nawm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +104,7 @@ def subjects_of_cases(cases: Sequence[Case], part: str) -> list[Subject]:
         Subject(
             case.name,
             CASES,
-            lambda case=case: open_case(case),
+            partial(open_case, case),
             {"case": case.name, "sha256": sha256_of_path(case.series)},
             _grade(case),
             case.subject or case.name,

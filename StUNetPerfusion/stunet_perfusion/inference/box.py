@@ -90,7 +90,7 @@ def cropped(box: SquareBox, images: np.ndarray) -> tuple[SquareBox, np.ndarray]:
         last = max(min(math.ceil(stop) + 1, pixels), first + 1)
         edges.append((start - first, stop - first))
         places.append(slice(first, last))
-    return SquareBox(*edges, box.size), images[..., places[0], places[1]]
+    return SquareBox(edges[0], edges[1], box.size), images[..., places[0], places[1]]
 
 
 def into_box(box: SquareBox, images: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ from stunet_perfusion.inference.predict import (
 from stunet_perfusion.inference.standardization import Standardization
 from stunet_perfusion.inference.strips import StripAverage, predict_slice_progressively, take_apart
 from stunet_perfusion.inference.strips.stages import StUNetStages
-from stunet_perfusion.kinetics.aif import ArterialInput
+from stunet_perfusion.kinetics.aif import ArterialInput, ArterialInputOfVoxels
 from stunet_perfusion.kinetics.cbv_scale import CLOSED_FORM_UNIT, CbvScale, cbv_scale
 from stunet_perfusion.kinetics.concentration import UNKNOWN_ECHO_TIME, concentration_curves
 from stunet_perfusion.kinetics.reference import first_pass_cbv
@@ -82,7 +82,9 @@ def slices_at_dose(
     return replace(prepared, series=replace(series, signal=signal, grid=grid), brain=prepared.brain[list(slices)])
 
 
-def aif_at_dose(prepared: PreparedSeries, aif: ArterialInput, dose: float, method: Method, seed: int) -> ArterialInput:
+def aif_at_dose(
+    prepared: PreparedSeries, aif: ArterialInputOfVoxels, dose: float, method: Method, seed: int
+) -> ArterialInput:
     """The arterial input of the same voxels at a lower dose.
 
     Its noise is drawn for these voxels alone; it is not that of the same voxels in `simulate_dose`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -52,13 +52,20 @@ class ArterialInput:
     voxels: np.ndarray | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class ArterialInputOfVoxels(ArterialInput):
+    """An arterial input function that was measured in the series."""
+
+    voxels: np.ndarray = field(kw_only=True)
+
+
 def automatic_aif(
     prepared: PreparedSeries,
     baseline_frames: int | None = None,
     *,
     seed: int = 0,
     check_cancelled: CheckCancelled = never_cancelled,
-) -> ArterialInput:
+) -> ArterialInputOfVoxels:
     """Find the AIF by cluster analysis (Mouridsen et al., Magn Reson Med 55:524, 2006).
 
     Of the brain's voxels those stay whose area under the concentration curve is at or above the 90th percentile and
@@ -83,12 +90,12 @@ def automatic_aif(
     voxels = np.zeros(series.grid.shape, dtype=bool)
     voxels.flat[np.flatnonzero(candidates)[arterial]] = True
     curve = curves[:, arterial].mean(axis=1, dtype=np.float64)
-    return ArterialInput(curve, f"automatic, mean of {len(arterial)} voxels", voxels)
+    return ArterialInputOfVoxels(curve, f"automatic, mean of {len(arterial)} voxels", voxels=voxels)
 
 
 def aif_from_vessels(
     prepared: PreparedSeries, vessel_mask: np.ndarray, baseline_frames: int | None = None
-) -> ArterialInput:
+) -> ArterialInputOfVoxels:
     """The mean concentration inside a vessel mask.
 
     Each voxel's signal is turned into concentration first and the concentrations are averaged, so that a voxel
@@ -118,7 +125,7 @@ def aif_from_vessels(
     if not count:
         raise InputError("vessel mask", "has no voxel with signal", "mark voxels inside arteries")
     curve = _checked_curve(total / count, "vessel mask", prepared.bolus.arrival)
-    return ArterialInput(curve, f"vessel mask, mean of {count} voxels", used)
+    return ArterialInputOfVoxels(curve, f"vessel mask, mean of {count} voxels", voxels=used)
 
 
 def aif_from_file(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import torch
 from torch import nn
 
 from stunet_perfusion.support.errors import InputError
+
+ConvolutionLayer = nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d
 
 
 class Convolution(nn.Sequential):
@@ -15,10 +20,15 @@ class Convolution(nn.Sequential):
     :param arguments: what that class takes: channels in, channels out, kernel, ...
     """
 
-    def __init__(self, convolution: type[nn.Module], *arguments: object, **options: object) -> None:
+    def __init__(self, convolution: Callable[..., ConvolutionLayer], *arguments: Any, **options: Any) -> None:
         layer = convolution(*arguments, bias=False, **options)
         normalization = nn.BatchNorm3d if isinstance(layer, nn.Conv3d) else nn.BatchNorm2d
         super().__init__(layer, normalization(layer.out_channels), nn.ReLU(inplace=True))
+
+    @property
+    def layer(self) -> ConvolutionLayer:
+        """The convolution itself."""
+        return cast(ConvolutionLayer, self[0])
 
 
 def maximum_over_time(features: torch.Tensor) -> torch.Tensor:

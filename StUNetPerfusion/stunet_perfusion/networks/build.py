@@ -5,28 +5,17 @@ All take strips (N, T, Y, X) of the standardized signal and return strips (N, Y,
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-import torch
+from typing import Any, Literal
 
 from stunet_perfusion.networks.hess import Hess
+from stunet_perfusion.networks.network import CbvNetwork
 from stunet_perfusion.networks.quantities import MAPS
 from stunet_perfusion.networks.stunet import StUNet
 from stunet_perfusion.networks.ulas import Ulas
 from stunet_perfusion.support.errors import InputError
 
+NetworkName = Literal["stunet", "hess", "ulas"]
 NETWORKS: dict[str, type[StUNet] | type[Hess] | type[Ulas]] = {"stunet": StUNet, "hess": Hess, "ulas": Ulas}
-
-
-class CbvNetwork(Protocol):
-    """What every network offers besides being a `torch.nn.Module`."""
-
-    row_step: int
-    row_reach: int
-
-    def __call__(self, strips: torch.Tensor) -> torch.Tensor: ...
-
-    def check_strip(self, frames: int, rows: int, columns: int) -> None: ...
 
 
 def maps_of(network: CbvNetwork) -> int:

@@ -24,6 +24,7 @@ from stunet_perfusion.networks.checkpoint_document import (
     naming_file,
     read_info,
 )
+from stunet_perfusion.networks.network import CbvNetwork
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.staged import staged_output
 
@@ -40,7 +41,7 @@ class Checkpoint:
     """
 
     info: CheckpointInfo
-    network: nn.Module
+    network: CbvNetwork
     name: str
 
 

@@ -8,13 +8,15 @@ from math import prod
 import torch
 from torch import nn
 
+from stunet_perfusion.networks.network import CbvNetwork
+
 
 def parameter_count(network: nn.Module) -> int:
     """Trainable numbers."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def multiply_accumulates(network: nn.Module, frames: int, rows: int, columns: int) -> int:
+def multiply_accumulates(network: CbvNetwork, frames: int, rows: int, columns: int) -> int:
     """Multiply-accumulate operations of all convolutions for one strip, counting taps on padding as well.
 
     Nothing is computed: the shapes are followed on torch's meta device.
@@ -28,6 +30,8 @@ def multiply_accumulates(network: nn.Module, frames: int, rows: int, columns: in
     counts: list[int] = []
 
     def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        if not isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)):
+            return
         # A transposed convolution uses each input value once per tap; a convolution makes each output value from them.
         transposed = isinstance(layer, nn.ConvTranspose2d)
         values, channels = (
@@ -36,7 +40,6 @@ def multiply_accumulates(network: nn.Module, frames: int, rows: int, columns: in
         counts.append(values * channels * prod(layer.kernel_size))
 
     for layer in shadow.modules():
-        if isinstance(layer, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)):
-            layer.register_forward_hook(count)
+        layer.register_forward_hook(count)
     shadow(torch.empty(1, frames + getattr(network, "maps", 0), rows, columns, device="meta"))
     return sum(counts)

@@ -6,13 +6,14 @@ import torch
 from torch import nn
 
 from stunet_perfusion.networks.blocks import Convolution, check_multiple, maximum_over_time
+from stunet_perfusion.networks.network import CbvNetwork
 
 SEQUENCE_KERNEL = (7, 1, 1)
 SEQUENCE_REDUCTION = (4, 1, 1)
 SPATIAL_KERNEL = 3
 
 
-class Hess(nn.Module):
+class Hess(CbvNetwork):
     """Convolves each voxel's curve in time until one frame is left of 64, then the features in the plane.
 
     :param sequence_widths: channels before, between and after the three reductions in time

@@ -14,6 +14,7 @@ from stunet_perfusion.networks.blocks import (
     mean_and_maximum_over_time,
 )
 from stunet_perfusion.networks.map_refinement import NONLOCAL_MAPS, MapRefinement
+from stunet_perfusion.networks.network import CbvNetwork
 from stunet_perfusion.support.errors import InputError
 
 #: The paper's kernels, written (time, rows, columns). A reduction's stride is its kernel.
@@ -26,7 +27,7 @@ EXPANSION = 2
 SKIPS = {"maximum": maximum_over_time, "mean-and-maximum": mean_and_maximum_over_time}
 
 
-class StUNet(nn.Module):
+class StUNet(CbvNetwork):
     """Predicts strips of a CBV map from strips of a DSC series.
 
     Each level of the encoder convolves 3x3x7 and reduces 2x2x4, until one frame is left of 64. Each level of the

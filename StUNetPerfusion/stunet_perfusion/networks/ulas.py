@@ -6,13 +6,14 @@ import torch
 from torch import nn
 
 from stunet_perfusion.networks.blocks import Convolution, check_multiple
+from stunet_perfusion.networks.network import CbvNetwork
 from stunet_perfusion.support.errors import InputError
 
 KERNEL = 3
 GLOBAL_DILATIONS = (1, 2, 4, 8)
 
 
-class Ulas(nn.Module):
+class Ulas(CbvNetwork):
     """Treats each frame as a color channel; a path of plain and one of dilated convolutions look near and far.
 
     :param frames: frames of a strip; they are the channels of the first convolution, so the number is fixed

@@ -160,7 +160,7 @@ def response_table(
     steps = (frames - 1) * steps_per_frame + 1
     lead = int(np.ceil(longest_delay / step)) + 2
     transits = np.geomspace(_SHORTEST_TRANSIT, _LONGEST_TRANSIT, _TRANSITS)[:, None]
-    curves = np.zeros((_TRANSITS, lead + steps + 1), dtype=dtype)
+    curves: np.ndarray = np.zeros((_TRANSITS, lead + steps + 1), dtype=dtype)
     curves[:, lead:-1] = convolve_residue(bolus(np.arange(steps) * step), step, transits, shape, residue)
     return ResponseTable(curves, step, steps_per_frame, frames, lead)
 

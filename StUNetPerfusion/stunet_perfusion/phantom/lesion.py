@@ -56,7 +56,8 @@ def place_tumor(
         distance = np.linalg.norm((white - near) * spacing, axis=1)
         white = white[distance <= max(np.sort(distance)[min(2000, len(distance) - 1)], 15.0)]
     half = np.array(blob.shape) // 2
-    best, most = None, -1.0
+    mask = np.zeros(anatomy.tissue.shape, dtype=bool)
+    most = -1.0
     for center in generator.choice(white, size=min(24, len(white)), replace=False):
         low = center - half
         first, last = np.maximum(low, 0), np.minimum(low + blob.shape, anatomy.tissue.shape)
@@ -65,11 +66,11 @@ def place_tumor(
         inside = part & np.isin(anatomy.tissue[place], PARENCHYMA)
         share = inside.sum() / max(blob.sum(), 1)
         if share > most:
-            best, most = (place, part), share
+            most = share
+            mask[:] = False
+            mask[place] = part
         if share > 0.85:
             break
-    mask = np.zeros(anatomy.tissue.shape, dtype=bool)
-    mask[best[0]] = best[1]
     return mask & np.isin(anatomy.tissue, _OPEN_TO_TUMOR)
 
 

@@ -48,7 +48,7 @@ def position_head(anatomy: Anatomy, protocol: Protocol, generator: np.random.Gen
     ijk_to_ras = np.eye(4)
     ijk_to_ras[:3, :3] = axes * size
     ijk_to_ras[:3, 3] = center + axes[:, 2] * up - ijk_to_ras[:3, :3] @ ((count - 1) / 2)
-    grid = Grid(tuple(int(n) for n in count[::-1]), ijk_to_ras)
+    grid = Grid((protocol.slices, protocol.matrix, protocol.matrix), ijk_to_ras)
 
     change = np.eye(3)
     if protocol.deformation > 0:

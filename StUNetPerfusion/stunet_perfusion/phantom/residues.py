@@ -31,10 +31,11 @@ def lognormal_residue_integral(times: np.ndarray, transit: np.ndarray | float, s
 def biexponential_residue_integral(times: np.ndarray, transit: np.ndarray | float, shape: float) -> np.ndarray:
     """The integral of w exp(-t / a) + (1 - w) exp(-t / b): a fast and a slow path in parallel. `shape` has no part."""
     slow = (1 - _FAST_SHARE * _FAST_TRANSIT) / (1 - _FAST_SHARE)
-    return sum(
-        share * factor * transit * -np.expm1(-np.asarray(times, dtype=float) / (factor * transit))
-        for share, factor in ((_FAST_SHARE, _FAST_TRANSIT), (1 - _FAST_SHARE, slow))
-    )
+
+    def path(share: float, factor: float) -> np.ndarray:
+        return share * factor * transit * -np.expm1(-np.asarray(times, dtype=float) / (factor * transit))
+
+    return path(_FAST_SHARE, _FAST_TRANSIT) + path(1 - _FAST_SHARE, slow)
 
 
 #: By the name that `Physiology.residue` has.

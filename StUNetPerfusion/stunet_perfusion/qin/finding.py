@@ -12,10 +12,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stunet_perfusion.series import FEWEST_FRAMES
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    import pydicom
 
 _TAGS = (
     "PatientID",
@@ -167,7 +171,7 @@ def _look_into(folder: Path, names: list[str]) -> FoundSeries | None:
     )
 
 
-def _header(file: Path):
+def _header(file: Path) -> pydicom.Dataset | None:
     """None where the file is no DICOM file."""
     import pydicom
     from pydicom.errors import InvalidDicomError

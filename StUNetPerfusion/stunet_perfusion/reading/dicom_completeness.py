@@ -75,8 +75,8 @@ def _stopped(slices: list[list[ImageHeader]]) -> int | None:
         return None
     for rule in RULES:
         # A number that is not that of the frame can be continuous in every slice and tell nothing.
-        values = [moments(rule, [of_slice]) for of_slice in slices]
-        if not (rule.is_time or rule.shared) or any(of_slice is None for of_slice in values):
+        values = [times for of_slice in slices if (times := moments(rule, [of_slice])) is not None]
+        if not (rule.is_time or rule.shared) or len(values) < len(slices):
             continue
         if is_consistent(rule, np.array([np.sort(of_slice[0])[:complete] for of_slice in values])):
             return of_last

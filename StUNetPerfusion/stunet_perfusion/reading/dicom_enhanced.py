@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.datadict import tag_for_keyword
+from pydicom.tag import Tag
 
 from stunet_perfusion.reading.dicom_headers import ImageHeader, PixelSource, image_header, image_values, number
 from stunet_perfusion.reading.dicom_philips import philips_frame, philips_values, scale_slope
@@ -19,7 +19,7 @@ _PER_FRAME = "PerFrameFunctionalGroupsSequence"
 _DIMENSIONS = "DimensionIndexSequence"
 
 #: What is read of a file, as tags.
-ENHANCED_TAGS = tuple(tag_for_keyword(keyword) for keyword in (_SHARED, _PER_FRAME, _DIMENSIONS))
+ENHANCED_TAGS = tuple(Tag(keyword) for keyword in (_SHARED, _PER_FRAME, _DIMENSIONS))
 
 #: The groups that hold what is read of an image. Others hold tags of the same names that mean something else.
 _GROUPS = (
@@ -40,7 +40,7 @@ _GROUPS = (
 
 #: Dimensions of an object that count its frames in time.
 _TIME_DIMENSIONS = frozenset(
-    tag_for_keyword(keyword)
+    Tag(keyword)
     for keyword in (
         "TemporalPositionIndex",
         "TemporalPositionTimeOffset",
@@ -111,7 +111,7 @@ def _time_dimension(dataset: pydicom.Dataset) -> int | None:
     return next((place for place, pointer in enumerate(pointers) if pointer in _TIME_DIMENSIONS), None)
 
 
-def _index(indices: object, dimension: int | None) -> int | None:
+def _index(indices: Any, dimension: int | None) -> int | None:
     """The index of a frame along a dimension."""
     if indices is None or dimension is None:
         return None

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
-from pydicom.datadict import tag_for_keyword
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.tag import Tag
 
 from stunet_perfusion.reading.dicom_enhanced import ENHANCED_TAGS, enhanced_images, is_enhanced
 from stunet_perfusion.reading.dicom_headers import IMAGE_TAGS, ImageHeader, PixelSource, image_header, image_values
@@ -32,11 +32,11 @@ _FILE_TAGS = (
 )
 
 _SPECIFIC_TAGS = [
-    *map(tag_for_keyword, _FILE_TAGS),
-    *IMAGE_TAGS,
+    *map(Tag, _FILE_TAGS),
+    *map(Tag, IMAGE_TAGS),
     *ENHANCED_TAGS,
-    *MOSAIC_TAGS,
-    *PHILIPS_TAGS,
+    *map(Tag, MOSAIC_TAGS),
+    *map(Tag, PHILIPS_TAGS),
 ]
 
 #: What pydicom runs into in damaged files, some of it only when a value is asked for.

@@ -8,16 +8,16 @@ object in memory nor applies a rescaling that differs from frame to frame.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from pydicom import uid
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import get_decoder, iter_pixels
+from pydicom.tag import Tag
 
 from stunet_perfusion.reading.stream import readable
 from stunet_perfusion.support.errors import InputError
@@ -71,7 +71,7 @@ def stored_frames(path: Path, transfer_syntax: str) -> Iterator[np.ndarray]:
         raise InputError(path.name, f"has pixels that cannot be decoded ({syntax.name})", _DECOMPRESS) from error
 
 
-def _decoder(path: Path, syntax: uid.UID):
+def _decoder(path: Path, syntax: uid.UID) -> Callable[[Path], Iterator[np.ndarray]]:
     if syntax == uid.DeflatedExplicitVRLittleEndian:
         return _inflated
     if _is_read_by_pydicom(syntax):
@@ -102,7 +102,7 @@ def _inflated(path: Path) -> Iterator[np.ndarray]:
 
 
 def _frames_by_simpleitk(path: Path) -> Iterator[np.ndarray]:
-    tags = [*(tag_for_keyword(keyword) for keyword in (*_PIXEL_TAGS, "NumberOfFrames")), *_OFFSETS]
+    tags = [Tag(tag) for tag in (*_PIXEL_TAGS, "NumberOfFrames", *_OFFSETS)]
     with open(path, "rb") as file, tempfile.TemporaryDirectory() as folder:
         dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=tags)
         file.seek(_ELEMENT_HEADER, 1)

@@ -80,7 +80,8 @@ def find_series(folder: Path, wanted: str | None) -> Candidate | None:
 
 def _files(folder: Path) -> tuple[list[Path], list[Path]]:
     """Images, and all other files, of a folder and the folders below it."""
-    images, others = [], []
+    images: list[Path] = []
+    others: list[Path] = []
     for root, folders, names in os.walk(folder):
         if is_dataset(Path(root)):
             folders[:] = [name for name in folders if name not in _NOT_RAW]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,8 @@ def open_nifti(path: Path) -> Recording:
     if header.dtype is None:
         fact = f"holds voxels of NIfTI's type {header.type_code}, not plain numbers"
         raise InputError(path.name, fact, "export it as a magnitude image")
-    grid = Grid(shape[2::-1], header.ijk_to_ras)
+    columns, rows, slices = shape[:3]
+    grid = Grid((slices, rows, columns), header.ijk_to_ras)
     if not np.isfinite(grid.ijk_to_ras).all() or abs(np.linalg.det(grid.ijk_to_ras[:3, :3])) < 1e-9:
         raise InputError(path.name, "has a geometry that is not invertible", "export or convert it again")
     frames = shape[3] if len(shape) == 4 else 1
@@ -68,7 +70,7 @@ def _header(path: Path) -> NiftiHeader:
         ) from error
 
 
-def _open(path: Path):
+def _open(path: Path) -> BufferedIOBase:
     return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else open(path, "rb")
 
 
@@ -77,7 +79,8 @@ def _times(header: NiftiHeader, frames: int) -> tuple[np.ndarray | None, tuple[s
     interval, unit = header.interval, header.time_unit
     if frames < 2 or not (np.isfinite(interval) and interval > 0):
         return None, ()
-    seconds, notes = seconds_in(unit), ()
+    notes: tuple[str, ...] = ()
+    seconds = seconds_in(unit)
     if seconds is None:
         if unit != "unknown" or interval == _PLACEHOLDER_INTERVAL:
             return None, ()

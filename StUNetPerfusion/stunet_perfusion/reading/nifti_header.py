@@ -6,7 +6,8 @@ The formats are told at nifti.nimh.nih.gov.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedIOBase
+from typing import Literal
 
 import numpy as np
 
@@ -128,7 +129,7 @@ class NiftiHeader:
         return matrix
 
 
-def read_header(file: BinaryIO) -> NiftiHeader:
+def read_header(file: BufferedIOBase) -> NiftiHeader:
     """Read the header.
 
     :raises EOFError: the file ends before its header
@@ -137,7 +138,8 @@ def read_header(file: BinaryIO) -> NiftiHeader:
     start = file.read(4)
     if len(start) < 4:
         raise EOFError("the file ends before its header")
-    order = next((order for order in "<>" if int(np.frombuffer(start, order + "i4")[0]) in _LAYOUTS), None)
+    orders: tuple[Literal["<", ">"], ...] = ("<", ">")
+    order = next((order for order in orders if int(np.frombuffer(start, order + "i4")[0]) in _LAYOUTS), None)
     if order is None:
         raise ValueError("no NIfTI file")
     layout = _LAYOUTS[int(np.frombuffer(start, order + "i4")[0])].newbyteorder(order)

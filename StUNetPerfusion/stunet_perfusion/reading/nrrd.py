@@ -7,8 +7,9 @@ import gzip
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -118,7 +119,7 @@ def _list_axis(header: dict[str, Any], name: str) -> int:
 
 def _grid(header: dict[str, Any], sizes: list[int], spatial: list[int], name: str) -> tuple[Grid, tuple[str, ...]]:
     """The grid from the three axes `spatial`, whose lengths are `sizes`, and notes."""
-    shape = tuple(sizes[::-1])
+    shape = sizes[::-1]
     directions = header.get("space directions")
     if directions is None:
         spacings = np.asarray(header.get("spacings", np.ones(int(header["dimension"]))), dtype=float)[spatial]
@@ -153,7 +154,7 @@ def _encoding(header: dict[str, Any], name: str) -> Encoding:
 
 
 @contextmanager
-def _open_data(path: Path, header: dict[str, Any], offset: int, size: int) -> Iterator[BinaryIO]:
+def _open_data(path: Path, header: dict[str, Any], offset: int, size: int) -> Iterator[BufferedIOBase]:
     """The stream of voxels, which are behind the header or in a file of their own.
 
     :param size: bytes of all voxels
@@ -176,7 +177,7 @@ def _open_data(path: Path, header: dict[str, Any], offset: int, size: int) -> It
             yield file
             return
         if encoding in ("gzip", "gz"):
-            stream = gzip.GzipFile(fileobj=file, mode="rb")
+            stream: BufferedIOBase = gzip.GzipFile(fileobj=file, mode="rb")
         elif encoding in ("bzip2", "bz2"):
             stream = bz2.BZ2File(file)
         else:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ _NEWEST = 5
 _LONGEST_LINE = 1 << 24
 
 
-def read_header(file: BinaryIO) -> dict[str, Any]:
+def read_header(file: BufferedIOBase) -> dict[str, Any]:
     """Read the header, and leave the file where the voxels begin.
 
     :returns: fields (`field: value`) and attributes (`key:=value`) by name. Numbers are numbers, lists are lists or

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedIOBase
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def readable(name: str) -> Iterator[None]:
         raise InputError(name, f"cannot be read ({reason})", "copy or export it again") from error
 
 
-def fill_frames(signal: np.ndarray, stream: BinaryIO, encoding: Encoding, name: str, progress: Progress) -> None:
+def fill_frames(signal: np.ndarray, stream: BufferedIOBase, encoding: Encoding, name: str, progress: Progress) -> None:
     """Fill (T, Z, Y, X) from a stream in which one whole frame follows the other."""
     for frame, volume in enumerate(signal):
         _fill(volume, _next_block(stream, encoding, volume.shape, name), encoding)
@@ -57,7 +57,9 @@ def fill_frames(signal: np.ndarray, stream: BinaryIO, encoding: Encoding, name: 
     _check_end(stream)
 
 
-def fill_interleaved(signal: np.ndarray, stream: BinaryIO, encoding: Encoding, name: str, progress: Progress) -> None:
+def fill_interleaved(
+    signal: np.ndarray, stream: BufferedIOBase, encoding: Encoding, name: str, progress: Progress
+) -> None:
     """Fill (T, Z, Y, X) from a stream in which the frames of one voxel follow each other (list axis first)."""
     frames, slices, rows, columns = signal.shape
     for z in range(slices):
@@ -67,7 +69,7 @@ def fill_interleaved(signal: np.ndarray, stream: BinaryIO, encoding: Encoding, n
     _check_end(stream)
 
 
-def _next_block(stream: BinaryIO, encoding: Encoding, shape: tuple[int, ...], name: str) -> np.ndarray:
+def _next_block(stream: BufferedIOBase, encoding: Encoding, shape: tuple[int, ...], name: str) -> np.ndarray:
     size = int(np.prod(shape)) * encoding.dtype.itemsize
     buffer = bytearray(size)
     view, filled = memoryview(buffer), 0
@@ -87,7 +89,7 @@ def _fill(target: np.ndarray, stored: np.ndarray, encoding: Encoding) -> None:
         target[...] = stored
 
 
-def _check_end(stream: BinaryIO) -> None:
+def _check_end(stream: BufferedIOBase) -> None:
     """A compressed stream compares its check sum only when somebody reads on to its end."""
     stream.read(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from stunet_perfusion.reading.formats import open_recording
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.progress import no_progress
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 
 def read_map(path: str | Path) -> tuple[np.ndarray, Grid]:
@@ -68,7 +72,7 @@ def resample_mask(mask: np.ndarray, grid: Grid, target: Grid) -> np.ndarray:
     return sitk.GetArrayFromImage(nearest).astype(bool)
 
 
-def _place(image, grid: Grid) -> None:
+def _place(image: sitk.Image, grid: Grid) -> None:
     image.SetOrigin(grid.lps_origin.tolist())
     image.SetSpacing(grid.spacing.tolist())
     image.SetDirection(grid.lps_direction.ravel().tolist())

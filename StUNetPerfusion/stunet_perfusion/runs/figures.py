@@ -121,4 +121,4 @@ def _draw_color_bar(figure: Figure, shown: AxesImage) -> None:
     bar = figure.colorbar(shown, cax=place, extend="max")
     bar.ax.tick_params(colors="white", labelsize=9)
     bar.set_label("CBV, multiples of normal white matter", color="white", fontsize=9)
-    bar.outline.set_edgecolor("white")
+    bar.ax.spines["outline"].set_edgecolor("white")

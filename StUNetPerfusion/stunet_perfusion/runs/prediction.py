@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -66,12 +67,13 @@ class PredictionRequest:
         }
 
     @classmethod
-    def from_arguments(cls, files: dict[str, Path], arguments: dict[str, Any]) -> PredictionRequest:
+    def from_arguments(cls, files: Mapping[str, Any], arguments: Mapping[str, Any]) -> PredictionRequest:
         """The request that `files` and `arguments` describe.
 
+        :param files: paths
         :raises TypeError: an argument that this version does not know
         """
-        return cls(**files, **arguments | {"settings": PredictionSettings(**arguments["settings"])})
+        return cls(**files, **{**arguments, "settings": PredictionSettings(**arguments["settings"])})
 
 
 @dataclass(frozen=True, eq=False)

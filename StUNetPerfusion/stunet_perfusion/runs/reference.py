@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -85,12 +86,13 @@ class ReferenceRequest:
         }
 
     @classmethod
-    def from_arguments(cls, files: dict[str, Path], arguments: dict[str, Any]) -> ReferenceRequest:
+    def from_arguments(cls, files: Mapping[str, Any], arguments: Mapping[str, Any]) -> ReferenceRequest:
         """The request that `files` and `arguments` describe.
 
+        :param files: paths
         :raises TypeError: an argument that this version does not know
         """
-        return cls(**files, **arguments | {"settings": ReferenceSettings(**arguments["settings"])})
+        return cls(**files, **{**arguments, "settings": ReferenceSettings(**arguments["settings"])})
 
 
 def run_reference(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -180,21 +180,26 @@ def _run(
     if provenance["verb"] == "reference":
         from stunet_perfusion.runs.reference import ReferenceRequest, run_reference
 
-        request = _request(ReferenceRequest, report, provenance, files)
-        return run_reference(request, stage, output, progress=progress)
+        reference = _request(ReferenceRequest.from_arguments, report, provenance, files)
+        return run_reference(reference, stage, output, progress=progress)
     if provenance["verb"] == "predict":
         from stunet_perfusion.runs.prediction import PredictionRequest, run_prediction
         from stunet_perfusion.support.devices import choose_device
 
-        request = _request(PredictionRequest, report, provenance, files)
+        request = _request(PredictionRequest.from_arguments, report, provenance, files)
         settings = replace(request.settings, device=choose_device(device or request.settings.device))
         return run_prediction(replace(request, settings=settings), stage, output, progress=progress).report
     raise _unknown_run(report)
 
 
-def _request(kind: type[_Request], report: Path, provenance: Mapping[str, Any], files: dict[str, Path]) -> _Request:
+def _request(
+    from_arguments: Callable[[Mapping[str, Any], Mapping[str, Any]], _Request],
+    report: Path,
+    provenance: Mapping[str, Any],
+    files: dict[str, Path],
+) -> _Request:
     try:
-        return kind.from_arguments(files, provenance["arguments"])
+        return from_arguments(files, provenance["arguments"])
     except (TypeError, KeyError) as error:
         raise _unknown_run(report) from error
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import ModuleType
 
 from stunet_perfusion.support.processors import processors
 
 
 def threads_here() -> int:
     """As many as torch has been told to take, where it computes too: one is left free in 3D Slicer."""
-    torch = sys.modules.get("torch")
-    return torch.get_num_threads() if hasattr(torch, "get_num_threads") else processors()
+    torch = _torch_if_loaded()
+    return torch.get_num_threads() if torch else processors()
 
 
 @contextmanager
@@ -25,8 +26,8 @@ def pool_of_threads(count: int, threads_each: int = 1) -> Iterator[ThreadPoolExe
     in the end.
     """
     with torch_threads(threads_here()):
-        torch = sys.modules.get("torch")
-        tell = torch.set_num_threads if hasattr(torch, "set_num_threads") else lambda threads: None
+        torch = _torch_if_loaded()
+        tell: Callable[[int], None] = torch.set_num_threads if torch else lambda threads: None
         pool = ThreadPoolExecutor(count, initializer=tell, initargs=(threads_each,))
         try:
             yield pool
@@ -37,8 +38,8 @@ def pool_of_threads(count: int, threads_each: int = 1) -> Iterator[ThreadPoolExe
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
     """As many threads for torch, where it has been loaded, and afterwards as many as before."""
-    torch = sys.modules.get("torch")
-    if not hasattr(torch, "set_num_threads"):
+    torch = _torch_if_loaded()
+    if torch is None:
         yield
         return
     usual = torch.get_num_threads()
@@ -47,3 +48,9 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(usual)
+
+
+def _torch_if_loaded() -> ModuleType | None:
+    """None also while another thread is still importing it."""
+    torch = sys.modules.get("torch")
+    return torch if hasattr(torch, "set_num_threads") else None

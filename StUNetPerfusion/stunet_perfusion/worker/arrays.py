@@ -24,7 +24,7 @@ def read_array(path: Path, mapped: bool = False) -> np.ndarray:
         raise InputError(path, f"is no .npy file, or is damaged ({error})", "write the array again") from None
 
 
-def read_mask(path: Path, shape: tuple[int, int, int], name: str) -> np.ndarray:
+def read_mask(path: Path, shape: tuple[int, ...], name: str) -> np.ndarray:
     """A mask on the grid of a series.
 
     :param shape: (Z, Y, X) of the series

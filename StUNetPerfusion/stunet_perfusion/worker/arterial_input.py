@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stunet_perfusion.kinetics.aif import ArterialInput, aif_from_vessels, automatic_aif
+from stunet_perfusion.kinetics.aif import ArterialInput, ArterialInputOfVoxels, aif_from_vessels, automatic_aif
 from stunet_perfusion.kinetics.reference.case import concentration_unit
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
 from stunet_perfusion.support.errors import InputError
@@ -45,7 +45,7 @@ class AifFinder:
         else:
             self._mask = _mask_of(source["voxels"], shape)
 
-    def __call__(self, prepared: PreparedSeries, baseline_frames: int | None = None) -> ArterialInput:
+    def __call__(self, prepared: PreparedSeries, baseline_frames: int | None = None) -> ArterialInputOfVoxels:
         """The arterial input in a series.
 
         :param baseline_frames: frames that S0 is the mean of; None takes all before arrival

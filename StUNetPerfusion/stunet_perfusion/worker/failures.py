@@ -38,7 +38,8 @@ class Failure:
 def failure_of(error: Exception) -> Failure:
     """What to tell people about an exception."""
     if isinstance(error, (InputError, OutputError)):
-        return Failure(*(_OPTION.sub(_words, text) for text in (error.subject, error.fact, error.way_out)))
+        subject, fact, way_out = (_OPTION.sub(_words, text) for text in (error.subject, error.fact, error.way_out))
+        return Failure(subject, fact, way_out)
     if isinstance(error, MemoryError):
         return Failure("memory", "is not enough for this series", "close other programs, or use a smaller series")
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("stunet_perfusion"):

@@ -82,7 +82,8 @@ def bids_names(series: Path, desc: str, subject: str | None = None) -> BidsNames
     :raises InputError: neither the name nor `subject` tells a valid label
     """
     parts = [*(part for part in series.parts[:-1] if re.match(r"(sub|ses)-", part)), *BidsName.of(series).entities]
-    entities = dict(match.groups() for part in parts if (match := re.fullmatch(r"([a-z]+)-([A-Za-z0-9]+)", part)))
+    matches = (re.fullmatch(r"([a-z]+)-([A-Za-z0-9]+)", part) for part in parts)
+    entities = {match[1]: match[2] for match in matches if match}
     if subject is not None:
         entities["sub"] = subject.removeprefix("sub-")
     label = entities.get("sub")

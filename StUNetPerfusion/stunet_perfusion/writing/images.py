@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +15,7 @@ from stunet_perfusion.writing.documents import write_sidecar
 from stunet_perfusion.writing.nifti import write_nifti
 from stunet_perfusion.writing.nrrd import write_nrrd_sequence, write_nrrd_volume
 
-_Writer = TypeVar("_Writer", bound=Callable)
+_Choice = TypeVar("_Choice")
 
 
 def write_map(path: str | Path, array: np.ndarray, grid: Grid) -> None:
@@ -56,7 +55,7 @@ def write_series(path: str | Path, series: DscSeries, progress: Progress = no_pr
             write_nrrd_sequence(file, series, progress)
 
 
-def _for_format(path: Path, nifti: _Writer, nrrd: _Writer) -> _Writer:
+def _for_format(path: Path, nifti: _Choice, nrrd: _Choice) -> _Choice:
     name = path.name.lower()
     if name.endswith((".nii", ".nii.gz")):
         return nifti

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from io import BufferedIOBase
 from pathlib import Path
 
 import nibabel
@@ -57,7 +58,7 @@ def _header(array: np.ndarray, grid: Grid, times: np.ndarray | None) -> nibabel.
     return header
 
 
-def _create(path: Path):
+def _create(path: Path) -> BufferedIOBase:
     if path.name.lower().endswith(".gz"):
         # Without the time of writing in it, the same data make the same file.
         return gzip.GzipFile(path, "wb", _COMPRESSION, mtime=0)

@@ -59,7 +59,7 @@ def predict_slice(
     # Strips that are padded with zeros have no part of a refinement in common.
     if isinstance(network, StUNet) and (rule.padding == "context" or network.refinement is None):
         with torch.inference_mode():
-            stages = stages or take_apart(network, frames.shape[0] - network.maps)
+            stages = stages or stages_of(network, frames.shape[0] - network.maps)
             signal = torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(device)
             if rule.padding == "context":
                 return average_with_context(stages, signal, starts, rule.rows, check_cancelled)

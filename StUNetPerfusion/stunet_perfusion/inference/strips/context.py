@@ -23,6 +23,7 @@ from stunet_perfusion.inference.strips.stages import (
     ENCODER_HALO,
     StUNetStages,
     Weights,
+    refine_slice,
 )
 from stunet_perfusion.networks.stunet import REDUCTION
 from stunet_perfusion.support.progress import CheckCancelled, never_cancelled
@@ -57,7 +58,7 @@ def average_with_context(
         for values, phase in zip(by_row, phases, strict=True):
             values[:, phase:] = predictions[phase][..., : slice_rows - phase, :].cpu().numpy()
     if stages.refinement is not None:
-        by_row += stages.refine(frames).cpu().numpy()
+        by_row += refine_slice(stages.refinement, frames[-stages.maps :]).cpu().numpy()
     maps, log_errors = by_row[:, 0], by_row[:, 1:]
     mean = (weights * maps).sum(axis=0)
     variance = (weights * (maps - mean) ** 2).sum(axis=0)
@@ -83,11 +84,11 @@ def _encode(
     stages: StUNetStages, frames: torch.Tensor, phases: Sequence[int], check_cancelled: CheckCancelled
 ) -> tuple[_Level, list[_Level]]:
     """The encoder: features of the coarsest level at every phase, and the skips of the finer ones."""
-    signal, maps = stages.signal_and_maps(frames)
+    signal, given_maps = stages.signal_and_maps(frames)
     # Rows `first` to `stop` - 1 differ from what zero rows give; one more on either side stands for all that follow.
     first, stop = 0, signal.shape[1]
     level_input = _Level([0], Rows(functional.pad(signal, (0, 0, 0, 0, 0, 0, 1, 1)), -1))
-    maps = None if maps is None else Rows(functional.pad(maps, (0, 0, 0, 0, 1, 1)), -1)
+    maps = None if given_maps is None else Rows(functional.pad(given_maps, (0, 0, 0, 0, 1, 1)), -1)
     skips = []
     for level in range(stages.levels + 1):
         halo = stages.convolutions * ENCODER_HALO
@@ -124,34 +125,40 @@ def _encode_level(
     reduced_first, reduced_stop = limits[0] // 2 - 1, (limits[1]) // 2 + 1
     at_once = max(2, BLOCK_VALUES // stages.values_a_row(level, level_input.rows.values) // 2)
     furthest_parity = max((odd for odd, _ in parities), default=0)
-    skip = reduced = None
+    given = level_input.rows.values
+    series_frames, columns = given.shape[2:4]
+    skip = _empty_rows(given, len(level_input.phases), limits, (columns, stages.skip_width(level)))
+    reduced = None
+    if parities:
+        shape = (series_frames // REDUCTION[0], columns // REDUCTION[2], stages.width(level + 1))
+        phases_after = sum(len(chosen) for _, chosen in parities)
+        reduced = _empty_rows(given, phases_after, (reduced_first, reduced_stop), shape)
     for start in range(reduced_first, reduced_stop, at_once):
         check_cancelled()
         end = min(start + at_once, reduced_stop)
         above = min(max(2 * start, limits[0]), limits[1] - 1)
         below = max(min(2 * end + furthest_parity, limits[1]), above + 1)
         seen = above - halo, below + halo
-        values = stages.encode(level, level_input.rows.take(*seen), maps and maps.take(*seen))
+        values = stages.encode(level, level_input.rows.take(*seen), None if maps is None else maps.take(*seen))
         features = Rows(values, above)
         first, stop = max(2 * start, limits[0]), min(2 * end, limits[1])
-        without_time = stages.without_time(level, features.take(first, stop), maps and maps.take(first, stop))
-        if skip is None:
-            skip = _empty_rows(without_time, len(level_input.phases), limits)
+        maps_of_rows = None if maps is None else maps.take(first, stop)
+        without_time = stages.without_time(level, features.take(first, stop), maps_of_rows)
         skip.values[:, first - limits[0] : stop - limits[0]] = without_time
+        if reduced is None:
+            continue
         done = 0
         for odd, chosen in parities:
             rows = _choose(features.take(2 * start + odd, 2 * end + odd), chosen)
             rows = stages.reductions[level].reduce_frames(rows).relu_()
-            if reduced is None:
-                reduced = _empty_rows(rows, sum(len(each) for _, each in parities), (reduced_first, reduced_stop))
             reduced.values[done : done + len(chosen), start - reduced_first : end - reduced_first] = rows
             done += len(chosen)
     reduced_phases = [level_input.phases[index] + (odd << level) for odd, chosen in parities for index in chosen]
-    return _Level(level_input.phases, skip), reduced and _Level(reduced_phases, reduced)
+    return _Level(level_input.phases, skip), None if reduced is None else _Level(reduced_phases, reduced)
 
 
-def _empty_rows(like: torch.Tensor, phases: int, limits: tuple[int, int]) -> Rows:
-    return Rows(like.new_empty(phases, limits[1] - limits[0], *like.shape[2:]), limits[0])
+def _empty_rows(like: torch.Tensor, phases: int, limits: tuple[int, int], shape: tuple[int, ...]) -> Rows:
+    return Rows(like.new_empty(phases, limits[1] - limits[0], *shape), limits[0])
 
 
 def _choose(features: torch.Tensor, chosen: list[int]) -> torch.Tensor:

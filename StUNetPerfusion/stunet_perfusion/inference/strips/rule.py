@@ -107,12 +107,12 @@ class StripSums:
         :param prediction: (rows, X), or (2, rows, X) with the logarithm of the expected error
         """
         rows = slice(start, start + prediction.shape[-2])
-        strip = prediction.astype(np.float64)
-        if strip.ndim == 3:
-            strip, log_error = strip
+        values = prediction.astype(np.float64)
+        strip = values if values.ndim == 2 else values[0]
+        if values.ndim == 3:
             if self._total_log_error is None:
                 self._total_log_error = np.zeros_like(self._total)
-            self._total_log_error[rows] += log_error
+            self._total_log_error[rows] += values[1]
         self._covering[rows] += 1
         self._total[rows] += strip
         self._total_of_squares[rows] += strip**2

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from stunet_perfusion.networks.blocks import Convolution, ConvolutionLayer
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.map_refinement import MapRefinement
 from stunet_perfusion.networks.stunet import (
@@ -46,7 +47,8 @@ class Weights:
 
     def reduce_frames(self, features: torch.Tensor) -> torch.Tensor:
         """3-D convolution whose stride is its kernel, without ReLU: (N, 2Y, 4T, 2X, C) -> (N, Y, T, X, C')."""
-        return _convolve_frames(features, self.weight, self.bias, (0, 0, 0), self.weight.shape[2:])
+        rows, frames, columns = self.weight.shape[2:]
+        return _convolve_frames(features, self.weight, self.bias, (0, 0, 0), (rows, frames, columns))
 
     def convolve_plane(self, features: torch.Tensor, padded_rows: int = 0) -> torch.Tensor:
         """2-D convolution without ReLU: (N, Y, X, C) -> (N, Y + 2 * padded_rows - 2 * halo, X, C')."""
@@ -176,6 +178,8 @@ class StUNetStages:
         if level < self.levels and self.skip == "mean-and-maximum":
             parts.insert(0, features.mean(dim=-3))
         if self.joins_maps(level):
+            if maps is None:
+                raise ValueError("maps join this skip, and none are given")
             parts.append(maps)
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
@@ -195,7 +199,7 @@ class StUNetStages:
         :param maps: (N, Y, X, maps) of the same rows, at the finest level of a network that has them
         """
         convolutions = self.encoder[level]
-        if maps is not None:
+        if maps is not None and self.first_with_maps is not None:
             features = self.first_with_maps.convolve(features, maps).relu_()
             convolutions = convolutions[1:]
         for weights in convolutions:
@@ -212,20 +216,19 @@ class StUNetStages:
         result = functional.linear(features, self.head.weight.flatten(1), self.head.bias)
         return result.squeeze(-1) if result.shape[-1] == 1 else result.permute(0, 3, 1, 2)
 
-    def refine(self, frames: torch.Tensor) -> torch.Tensor:
-        """What the refinement says of a slice in which every row has its context: (T + maps, Y, X) -> (outputs, Y, X).
 
-        Beyond the slice rows are zero, as in strips.
-        """
-        rows, reach = frames.shape[1], self.refinement.reach
-        maps = functional.pad(frames[-self.maps :], (0, 0, reach, reach))[None].contiguous(
-            memory_format=torch.channels_last
-        )
-        blocks = []
-        for start in range(0, rows, REFINED_ROWS):
-            stop = min(start + REFINED_ROWS, rows)
-            blocks.append(self.refinement(maps[:, :, start : stop + 2 * reach])[0, :, reach : reach + stop - start])
-        return torch.cat(blocks, dim=1)
+def refine_slice(refinement: MapRefinement, maps: torch.Tensor) -> torch.Tensor:
+    """What the refinement says of a slice in which every row has its context: (maps, Y, X) -> (outputs, Y, X).
+
+    Beyond the slice rows are zero, as in strips.
+    """
+    rows, reach = maps.shape[1], refinement.reach
+    padded = functional.pad(maps, (0, 0, reach, reach))[None].contiguous(memory_format=torch.channels_last)
+    blocks = []
+    for start in range(0, rows, REFINED_ROWS):
+        stop = min(start + REFINED_ROWS, rows)
+        blocks.append(refinement(padded[:, :, start : stop + 2 * reach])[0, :, reach : reach + stop - start])
+    return torch.cat(blocks, dim=1)
 
 
 def stages_of(network: StUNet, frames: int) -> StUNetStages:
@@ -237,38 +240,50 @@ def stages_of(network: StUNet, frames: int) -> StUNetStages:
     :param network: in evaluation mode
     """
     network = fold_batch_normalization(network)
-    width_of = [level[0][0].out_channels for level in network.decoder]
+    decoder = [_folded(blocks) for blocks in network.decoder]
     encoder = []
     for level, blocks in enumerate(network.encoder):
         reach = min(frames // REDUCTION[0] ** level - 1, ENCODER_KERNEL[0] // 2)
         taps = slice(ENCODER_KERNEL[0] // 2 - reach, ENCODER_KERNEL[0] // 2 + reach + 1)
-        encoder.append([_rows_outermost(block[0], taps) for block in blocks])
+        encoder.append([_rows_outermost(weights, taps) for weights in _folded(blocks)])
     first_halves, second_halves = [], []
-    for width, blocks in zip(width_of, network.decoder, strict=True):
-        weight = blocks[0][0].weight
+    for first, *_ in decoder:
         # The features come before the skip in the concatenation, and the bias is added once.
-        first_halves.append(_in_plane(weight[:, :width], torch.zeros_like(blocks[0][0].bias)))
-        second_halves.append(_in_plane(weight[:, width:], blocks[0][0].bias))
-    reductions = [_rows_outermost(block[0]) for block in network.reductions]
+        width = len(first.bias)
+        first_halves.append(_in_plane(first.weight[:, :width], torch.zeros_like(first.bias)))
+        second_halves.append(_in_plane(first.weight[:, width:], first.bias))
+    reductions = [_rows_outermost(weights) for weights in _folded(network.reductions)]
+    head = _weights_of(network.head)
     return StUNetStages(
         encoder=encoder,
         products=[[_row_products(weights) for weights in level] for level in encoder],
         reductions=reductions,
         halves=[_halves(weights) for weights in reductions],
-        expansions=[_in_plane(block[0].weight, block[0].bias) for block in network.expansions],
+        expansions=[_in_plane(each.weight, each.bias) for each in _folded(network.expansions)],
         decoder=[
-            [first, *(_in_plane(block[0].weight, block[0].bias) for block in blocks[1:])]
-            for first, blocks in zip(first_halves, network.decoder, strict=True)
+            [first, *(_in_plane(each.weight, each.bias) for each in of_level[1:])]
+            for first, of_level in zip(first_halves, decoder, strict=True)
         ],
         skips=second_halves,
-        head=Weights(network.head.weight.detach(), network.head.bias.detach()),
+        head=head,
         skip=network.skip,
         maps=network.maps,
         joined_maps=network.joined_maps,
         refinement=network.refinement,
-        silent=not (network.head.weight.any() or network.head.bias.any()),
+        silent=not (head.weight.any() or head.bias.any()),
         first_with_maps=_first_with_maps(encoder[0][0], frames) if network.maps else None,
     )
+
+
+def _folded(blocks: nn.Module) -> list[Weights]:
+    """The convolutions of some blocks, one after another, whose normalization is folded into them."""
+    return [_weights_of(block.layer) for block in blocks.children() if isinstance(block, Convolution)]
+
+
+def _weights_of(layer: ConvolutionLayer) -> Weights:
+    if layer.bias is None:
+        raise ValueError("a convolution without a bias has nothing that normalization could be folded into")
+    return Weights(layer.weight.detach(), layer.bias.detach())
 
 
 def _first_with_maps(convolution: Weights, frames: int) -> FirstWithMaps:
@@ -322,10 +337,10 @@ def _convolve_frames(
     return result.permute(0, 2, 3, 4, 1).contiguous()
 
 
-def _rows_outermost(layer: nn.Conv3d, taps: slice = slice(None)) -> Weights:
+def _rows_outermost(convolution: Weights, taps: slice = slice(None)) -> Weights:
     """Swap rows and frames of a kernel, and lay it out with channels last."""
-    weight = layer.weight.detach()[:, :, taps].transpose(2, 3)
-    return Weights(weight.contiguous(memory_format=torch.channels_last_3d), layer.bias.detach())
+    weight = convolution.weight[:, :, taps].transpose(2, 3)
+    return Weights(weight.contiguous(memory_format=torch.channels_last_3d), convolution.bias)
 
 
 def _in_plane(weight: torch.Tensor, bias: torch.Tensor) -> Weights:

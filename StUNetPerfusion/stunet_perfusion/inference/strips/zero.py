@@ -110,9 +110,11 @@ def average_padded_with_zeros(
     """
     signal = stages.features_of(frames)
     no_edges = signal.new_empty(len(starts), 0, *signal.shape[2:])
-    features = _Shared(_Strips(0, starts, strip_rows), Rows(signal, 0), {_UPPER: no_edges, _LOWER: no_edges})
-    skips = []
-    for _ in range(levels_with_shared_rows(stages.levels, stages.convolutions, strip_rows)):
+    strips = _Strips(0, starts, strip_rows)
+    features: _Shared | None = _Shared(strips, Rows(signal, 0), {_UPPER: no_edges, _LOWER: no_edges})
+    skips: list[_Shared] = []
+    shared_levels = levels_with_shared_rows(stages.levels, stages.convolutions, strip_rows)
+    while features is not None and len(skips) < shared_levels:
         skip, features = _encode_level(stages, features, check_cancelled)
         skips.append(skip)
 
@@ -223,9 +225,9 @@ def _convolve(
     """
     first, stop = block.first + (block.first > 0), block.stop - (block.stop < rows)
     if level == 0 and number == 0:
-        convolution = stages.encoder[0][0]
-        edges = {inwards: convolve_first_edge(convolution, end, block) for inwards, (_, end) in ends.items()}
-        return Rows(convolution.convolve_frames(block.take(first - 1, stop + 1)).relu_(), first), edges
+        whole = stages.encoder[0][0]
+        edges = {inwards: convolve_first_edge(whole, end, block) for inwards, (_, end) in ends.items()}
+        return Rows(whole.convolve_frames(block.take(first - 1, stop + 1)).relu_(), first), edges
     convolution = stages.products[level][number]
     products = Rows(convolution.all.convolve_frames(block.values), block.first)
     edges = {inwards: convolve_edge(convolution, end, edges[inwards], products) for inwards, (_, end) in ends.items()}

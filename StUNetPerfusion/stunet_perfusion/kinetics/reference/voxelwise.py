@@ -51,7 +51,10 @@ def fourier_decomposition(aif: np.ndarray, frame_interval: float) -> Decompositi
     """
     length = padded_length(len(aif))
     spectrum = aif_spectrum(aif, frame_interval)
-    left, right, singular, members = [], [], [], []
+    left: list[np.ndarray] = []
+    right: list[np.ndarray] = []
+    singular: list[float] = []
+    members: list[tuple[int, ...]] = []
     for k, value in enumerate(spectrum):
         angle = 2 * np.pi * k * np.arange(length) / length
         single = 2 * k % length == 0
@@ -62,7 +65,7 @@ def fourier_decomposition(aif: np.ndarray, frame_interval: float) -> Decompositi
             # Convolution multiplies a wave by |A| and shifts its phase by arg A.
             right.append(norm * wave(angle))
             left.append(norm * wave(angle + np.angle(value)))
-            singular.append(np.abs(value))
+            singular.append(float(np.abs(value)))
     ascending = np.argsort(np.abs(spectrum), kind="stable")
     steps = tuple(members[k] for k in ascending[:-1])
     return Decomposition(np.array(left).T, np.array(singular), np.array(right).T, steps)

@@ -40,7 +40,8 @@ class Canvas:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels as (Z, Y, X)."""
-        return self.x.shape
+        slices, rows, columns = self.x.shape
+        return slices, rows, columns
 
     @property
     def folded(self) -> Canvas:
@@ -57,7 +58,8 @@ class Canvas:
         # x and y fall along their axes
         first[:2], last[:2] = count[:2] - 1 - last[:2], count[:2] - 1 - first[:2]
         first, last = np.maximum(first, 0), np.minimum(last, count - 1)
-        box = tuple(slice(int(a), int(b) + 1) for a, b in zip(first[::-1], last[::-1], strict=True))
+        of_x, of_y, of_z = (slice(int(a), int(b) + 1) for a, b in zip(first, last, strict=True))
+        box = of_z, of_y, of_x
         return box, Canvas(self.x[box], self.y[box], self.z[box], self.grid)
 
 
@@ -66,10 +68,12 @@ def blank_canvas(generator: np.random.Generator) -> Canvas:
     step = VOXEL / SIZE
     count = np.ceil((_LAST - _FIRST) / step).astype(int) + 1
     x, y, z = (start + np.arange(n) * step for start, n in zip(_FIRST, count, strict=True))
-    grid = Grid.from_lps(tuple(count[::-1]), np.array([-x[-1], -y[-1], z[0]]) * SIZE, np.full(3, VOXEL), np.eye(3))
+    grid = Grid.from_lps(count[::-1], np.array([-x[-1], -y[-1], z[0]]) * SIZE, np.full(3, VOXEL), np.eye(3))
     straight = np.meshgrid(z, y[::-1], x[::-1], indexing="ij", sparse=True)
-    bent = [axis + _BEND * large_field(grid.shape, _BEND_LENGTH, generator) for axis in straight]
-    return Canvas(*(axis.astype(np.float32) for axis in bent[::-1]), grid)
+    z, y, x = (
+        (axis + _BEND * large_field(grid.shape, _BEND_LENGTH, generator)).astype(np.float32) for axis in straight
+    )
+    return Canvas(x, y, z, grid)
 
 
 def large_field(shape: tuple[int, int, int], length: float, generator: np.random.Generator) -> np.ndarray:

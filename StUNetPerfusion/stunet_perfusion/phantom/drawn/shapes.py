@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -57,7 +59,7 @@ def true_distance(level: np.ndarray) -> np.ndarray:
     return level / np.maximum(slope, np.float32(1e-3))
 
 
-def ball_chain(canvas: Canvas, points: list[tuple[float, ...]], squash: Point = (1, 1, 1)) -> np.ndarray:
+def ball_chain(canvas: Canvas, points: Sequence[tuple[float, ...]], squash: Point = (1, 1, 1)) -> np.ndarray:
     """What balls along a curve cover: (Z, Y, X) bool.
 
     :param points: x, y, z and radius, in the millimeters of the landmarks; the curve between them is smooth

@@ -22,13 +22,9 @@ def run(request: Compare, job: Job, session: Session) -> dict[str, Any]:
         raise InputError(
             names[0], f"has {values.shape} voxels, and {names[1]} {reference.shape}", "give maps on one grid"
         )
-    regions = {
-        name: read_mask(session.folder / file, values.shape, label)
-        for name, label, file in (
-            ("mask", "brain mask", request.mask),
-            ("tumor", "tumor", request.tumor),
-            ("nawm", "white matter", request.nawm),
-        )
-        if file is not None
-    }
-    return compare_maps(values, reference, **regions, names=names)
+    mask = read_mask(session.folder / request.mask, values.shape, "brain mask")
+    tumor, nawm = (
+        None if file is None else read_mask(session.folder / file, values.shape, label)
+        for label, file in (("tumor", request.tumor), ("white matter", request.nawm))
+    )
+    return compare_maps(values, reference, mask, tumor, nawm, names=names)

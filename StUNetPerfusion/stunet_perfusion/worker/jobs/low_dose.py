@@ -13,13 +13,13 @@ from stunet_perfusion.worker.session import Session
 def run(request: LowDose, job: Job, session: Session) -> dict[str, Any]:
     """Lower a copy of the series in place: its steady frames share the memory of all frames."""
     opened = session.series(request.series)
-    check_dose(request.dose, request.method)
+    method = check_dose(request.dose, request.method)
     signal, prepared = opened.loaded()
     simulate_dose(
         prepared.series,
         prepared.bolus.arrival,
         request.dose,
-        request.method,
+        method,
         request.seed,
         in_place=True,
         progress=job.progress,

@@ -20,10 +20,10 @@ def run(request: Predict, job: Job, session: Session) -> dict[str, Any]:
     """Predict from a copy of the series, which is consumed: it and some slices are all that is in memory."""
     started = time.monotonic()
     opened = session.series(request.series)
-    check_dose(request.dose, request.method)
+    method = check_dose(request.dose, request.method)
     settings = PredictionSettings(
         dose=request.dose,
-        method=request.method,
+        method=method,
         seed=request.seed,
         drop_frames=opened.drop_frames,
         stride=request.stride,

@@ -27,7 +27,7 @@ def run(request: Preview, job: Job, session: Session) -> dict[str, Any]:
     started = time.monotonic()
     handle = request.series
     opened = session.series(handle)
-    check_dose(request.dose, request.method)
+    method = check_dose(request.dose, request.method)
     if not all(isinstance(z, int) and not isinstance(z, bool) for z in request.slices):
         raise InputError("slices", f"{request.slices} are not all integers", "give numbers of slices")
     device = use_device(request.device, request.threads)
@@ -45,12 +45,12 @@ def run(request: Preview, job: Job, session: Session) -> dict[str, Any]:
     aif = find_aif(prepared) if request.aif != "auto" else session.remember(handle, "aif", lambda: find_aif(prepared))
     job.check_cancelled()
     slices = list(dict.fromkeys(request.slices))
-    lowered = slices_at_dose(prepared, slices, request.dose, request.method, request.seed)
+    lowered = slices_at_dose(prepared, slices, request.dose, method, request.seed)
     job.check_cancelled()
     if plan.first_pass is not None:
         sample = session.remember(handle, "sample of the brain", lambda: sample_brain(prepared))
-        plan = plan_at_dose(plan, sample, prepared.bolus, request.dose, request.method, request.seed)
-    curve = aif_at_dose(prepared, aif, request.dose, request.method, request.seed).curve
+        plan = plan_at_dose(plan, sample, prepared.bolus, request.dose, method, request.seed)
+    curve = aif_at_dose(prepared, aif, request.dose, method, request.seed).curve
     rounds = preview_slices(
         lowered,
         ready.network,

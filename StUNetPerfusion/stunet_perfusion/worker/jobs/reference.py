@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from stunet_perfusion.kinetics.reference.baseline import baseline_frames
 from stunet_perfusion.kinetics.reference.case import ReferenceSettings, describe_reference, reference_case
 from stunet_perfusion.support.progress import part_of
 from stunet_perfusion.worker.arterial_input import AifFinder, describe_aif
@@ -23,15 +24,17 @@ def run(request: Reference, job: Job, session: Session) -> dict[str, Any]:
     find_aif = AifFinder(request.aif, opened.facts.brain.shape, session.folder, job.check_cancelled)
     prepared = lowered_series(opened, request.dose, request.method, request.seed, part_of(job.progress, 0.0, 0.1))
     settings = ReferenceSettings(request.baseline, request.absolute, request.leakage_correction)
+    job.progress(0.1, "Finding the arterial input")
+    aif = find_aif(prepared, baseline_frames(settings.baseline, prepared.bolus))
     case = reference_case(
         prepared,
         settings,
-        find_aif=find_aif,
+        find_aif=lambda prepared, frames: aif,
         workers=workers,
         progress=part_of(job.progress, 0.1, 0.99),
         check_cancelled=job.check_cancelled,
     )
-    files = job.save(**case.maps, aif_voxels=case.aif.voxels)
+    files = job.save(**case.maps, aif_voxels=aif.voxels)
     maps = {name: {"file": files[name], "unit": case.units[name]} for name in case.maps}
     report = describe_reference(case, settings) | {
         "input": opened.name,
@@ -42,7 +45,7 @@ def run(request: Reference, job: Job, session: Session) -> dict[str, Any]:
     }
     return {
         "maps": maps,
-        "aif": describe_aif(case.aif, prepared) | {"voxels": files["aif_voxels"]},
+        "aif": describe_aif(aif, prepared) | {"voxels": files["aif_voxels"]},
         "report": report,
         "seconds": round(time.monotonic() - started, 1),
     }
