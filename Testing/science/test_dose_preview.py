@@ -132,7 +132,7 @@ def test_a_dose_that_is_none_is_refused(prepared):
 
 def test_neither_torch_nor_anything_else_that_slicer_lacks_is_loaded():
     """It runs in Slicer's own process, as do the checkpoint's description and the worker's protocol."""
-    modules = "dose_preview, checkpoint_document, resources, worker.protocol"
+    modules = "dose.preview, networks.checkpoint_document, support.resources, worker.protocol"
     names = ", ".join(f"stunet_perfusion.{name.strip()}" for name in modules.split(","))
     code = f"import sys, {names}; print([m for m in sys.argv[1:] if m in sys.modules])"
     foreign = ["torch", "safetensors", "nibabel", "nrrd", "skimage", "typer", "rich"]
