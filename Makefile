@@ -14,7 +14,7 @@ demo: install
 test: install
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --durations=10
 
 install:
 	@Utilities/install.sh

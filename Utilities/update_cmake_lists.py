@@ -10,16 +10,23 @@ from pathlib import Path
 
 MODULE = Path(__file__).resolve().parent.parent / "StUNetPerfusion"
 
+#: What neither the panel nor its worker runs: the command line, and what only it calls. 3D Slicer does not get them.
+NOT_FOR_SLICER = (
+    "stunet_perfusion/__main__.py",
+    *(f"stunet_perfusion/{room}/" for room in ("benchmarks", "cli", "cohort", "evaluation", "qin", "training")),
+)
+
 
 def shipped_files() -> tuple[list[str], list[str]]:
-    """All scripts and all resources below StUNetPerfusion/, as sorted paths relative to it."""
+    """The scripts that 3D Slicer runs and all resources below StUNetPerfusion/, as sorted paths relative to it."""
     paths = [path.relative_to(MODULE) for path in MODULE.rglob("*") if path.is_file()]
     names = sorted(
         path.as_posix() for path in paths if not any(part.startswith((".", "__pycache__")) for part in path.parts)
     )
     # CMake takes every script for Python, so what tells type checkers to read the package is a resource.
     resources = [name for name in names if name.startswith("Resources/") or name.endswith("/py.typed")]
-    return [name for name in names if name.endswith(".py") and name not in resources], resources
+    scripts = [name for name in names if name.endswith(".py") and not name.startswith(NOT_FOR_SLICER)]
+    return [name for name in scripts if name not in resources], resources
 
 
 def listed_files(text: str, variable: str) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.metrics import normalized_root_mse, structural_similarity
 
-from stunet_perfusion.kinetics.cbv_scale import CLIP, cbv_scale
+from stunet_perfusion.kinetics.cbv_scale import CLIP, cbv_scale, has_spread
 from stunet_perfusion.support.errors import InputError
 
 #: Standardized maps are clipped to plus and minus 5, so this is the range that SSIM's constants are taken of.
@@ -51,7 +51,7 @@ def standardized(values: np.ndarray, mask: np.ndarray, name: str = "map") -> np.
     :returns: (Z, Y, X) float32
     :raises InputError: the map has one and the same value in all of the brain
     """
-    if not np.ptp(values[mask]) > 0:
+    if not has_spread(values[mask]):
         raise InputError(name, "has the same value in the whole mask", "give a map that was computed, not an empty one")
     return cbv_scale(values, mask).to_standardized(values)
 
@@ -134,11 +134,10 @@ def pearson(values: np.ndarray, reference: np.ndarray, where: np.ndarray) -> flo
     """
     _check_shapes(values, reference, where)
     x, y = values[where].astype(np.float64), reference[where].astype(np.float64)
-    x, y = x - x.mean(), y - y.mean()
-    norms = np.linalg.norm(x) * np.linalg.norm(y)
-    if not norms:
+    if not (has_spread(x) and has_spread(y)):
         raise InputError("map", "is constant, so it has no correlation with anything", "give a map that was computed")
-    return float(np.clip(x @ y / norms, -1, 1))
+    x, y = x - x.mean(), y - y.mean()
+    return float(np.clip(x @ y / (np.linalg.norm(x) * np.linalg.norm(y)), -1, 1))
 
 
 def nrmse(values: np.ndarray, reference: np.ndarray, where: np.ndarray) -> float:

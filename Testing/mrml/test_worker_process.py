@@ -51,17 +51,16 @@ def worker(tmp_path):
     process.stop()
 
 
-def replies_to(worker, identifier: int, seconds: float = 20.0) -> list[dict]:
+def replies_to(worker, identifier: int) -> list[dict]:
     """All replies to a request, the last of which ends it."""
     from StUNetPerfusionLib.process.workerProcess import FINAL_EVENTS
 
-    found, patience = [], time.monotonic() + seconds
-    while time.monotonic() < patience:
+    found = []
+    while True:
         found += [reply for reply in worker.poll() if reply.get("id") == identifier]
         if found and found[-1]["event"] in FINAL_EVENTS:
             return found
         time.sleep(0.005)
-    raise AssertionError(f"no answer within {seconds} s: {found}")
 
 
 def gone(pid: int) -> bool:
@@ -186,10 +185,8 @@ print(worker.pid, worker.folder, flush=True)
         text=True,
     )
     pid, folder = done.stdout.split()
-    patience = time.monotonic() + 20
-    while not gone(int(pid)) and time.monotonic() < patience:
+    while not gone(int(pid)):
         time.sleep(0.01)
-    assert gone(int(pid))
     if not ending:
         assert not Path(folder).exists()
 

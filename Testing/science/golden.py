@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from science.shared import shared_data
+from science.shared import shared_data, shared_data_exist
 
-#: Three noise levels of the same 24 x 24 x 3 series.
+#: Every third column and row of the series, in the repository; and the whole, where the development data are there.
+PART, WHOLE = "part", "whole"
+_PART_FILE = Path(__file__).resolve().parent / "golden" / "verbena_modelfree.npz"
+_WHOLE_FILE = "golden/verbena_modelfree.npz"
+EXTENTS = (PART, WHOLE) if shared_data_exist(_WHOLE_FILE) else (PART,)
+
+#: Three noise levels of the same series.
 NOISE_LEVELS = ("snrinf", "snr100", "snr20")
 NOISY = NOISE_LEVELS[1:]
 LAPACKS = ("default", "Haswell", "Nehalem", "Prescott", "reflapack")
@@ -55,6 +62,9 @@ class Golden:
         return np.stack([volume.T[self.mask] for volume in volumes])
 
 
-def load_golden() -> Golden:
-    """The golden file; the test that asks for it is skipped where it is absent."""
-    return Golden(np.load(shared_data("golden/verbena_modelfree.npz")))
+def load_golden(extent: str) -> Golden:
+    """The golden file.
+
+    :param extent: one of `EXTENTS`
+    """
+    return Golden(np.load(_PART_FILE if extent == PART else shared_data(_WHOLE_FILE)))

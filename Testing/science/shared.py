@@ -9,6 +9,11 @@ import pytest
 _SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
+def shared_data_exist(path: str) -> bool:
+    """Whether `../shared/<path>` lies beside the repository."""
+    return (_SHARED / path).exists()
+
+
 def shared_data(path: str) -> Path:
     """The file or folder `../shared/<path>` beside the repository; skips the test that asks where it is absent.
 

@@ -24,7 +24,7 @@ def test_results_come_in_the_order_of_the_slices(slices):
 
 def test_slices_are_worked_on_at_the_same_time(threads):
     """As many slices as there are threads wait for each other, which one after the other they could not."""
-    together = threading.Barrier(threads, timeout=20)
+    together = threading.Barrier(threads)
     assert list(by_slice(lambda z: together.wait() >= 0, range(threads))) == [True] * threads
 
 

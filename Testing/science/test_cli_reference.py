@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from science.golden import NOISE_LEVELS, Golden, load_golden
+from science.golden import EXTENTS, NOISE_LEVELS, Golden, load_golden
 from science.synthetic import gamma_variate, head_of, make_series
 from stunet_perfusion.cli import main
 from stunet_perfusion.reading import read_map
@@ -17,9 +17,9 @@ from stunet_perfusion.series import DscSeries
 from stunet_perfusion.writing import write_map, write_series
 
 
-@pytest.fixture(scope="module")
-def golden() -> Golden:
-    return load_golden()
+@pytest.fixture(scope="module", params=EXTENTS)
+def golden(request: pytest.FixtureRequest) -> Golden:
+    return load_golden(request.param)
 
 
 def write_golden_inputs(golden: Golden, level: str, folder: Path) -> list[str]:

@@ -163,10 +163,25 @@ def test_scores_of_the_paper_do_not_depend_on_unit_or_zero(scale, offset, seed):
         assert after[key] == pytest.approx(before[key], abs=1e-4), key
 
 
+def rounded_constant(like: np.ndarray) -> np.ndarray:
+    """0.1 in every voxel, but for the last digits that sums in another order leave."""
+    steps = np.random.default_rng(0).integers(-4, 5, like.shape).astype(np.float32)
+    return np.float32(0.1) + steps * np.spacing(np.float32(0.1))
+
+
+def test_rounding_of_a_constant_has_no_correlation():
+    cbv, mask = cbv_like(7)
+    values = rounded_constant(cbv)
+    assert np.ptp(values[mask]) > 0
+    with pytest.raises(InputError, match="is constant"):
+        metrics.pearson(values, cbv, mask)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
         (lambda cbv, mask: (np.full_like(cbv, 0.1), mask), "same value"),
+        (lambda cbv, mask: (rounded_constant(cbv), mask), "same value"),
         (lambda cbv, mask: (np.where(mask, np.nan, cbv), mask), "not numbers"),
         (lambda cbv, mask: (cbv, np.zeros_like(mask)), "0 voxels"),
         (lambda cbv, mask: (cbv[:, :8], mask[:, :8]), "smaller than the SSIM window"),

@@ -14,6 +14,7 @@ from torch import nn
 from science.synthetic import head_of, make_series, oblique_grid
 from stunet_perfusion.cli import main
 from stunet_perfusion.dose.simulate import simulate_dose
+from stunet_perfusion.inference.input_kinds import slice_for_network
 from stunet_perfusion.inference.predict import (
     PredictionSettings,
     apply_correction,
@@ -25,7 +26,6 @@ from stunet_perfusion.inference.predict import (
     put_slice,
     to_blood_volume,
 )
-from stunet_perfusion.inference.input_kinds import slice_for_network
 from stunet_perfusion.inference.strips import StripAverage, StripRule, predict_slice
 from stunet_perfusion.kinetics.aif import automatic_aif
 from stunet_perfusion.kinetics.cbv_scale import cbv_scale

@@ -7,7 +7,7 @@ import csv
 import numpy as np
 import pytest
 
-from science.golden import NOISE_LEVELS, NOISY, Golden, load_golden
+from science.golden import EXTENTS, NOISE_LEVELS, NOISY, Golden, load_golden
 from science.shared import shared_data
 from stunet_perfusion.kinetics.concentration import baseline_signal, concentration
 from stunet_perfusion.kinetics.reference.circulant import padded_length
@@ -17,9 +17,9 @@ from stunet_perfusion.kinetics.reference.voxelwise import fourier_decomposition,
 from stunet_perfusion.series import DscSeries, Grid
 
 
-@pytest.fixture(scope="module")
-def golden() -> Golden:
-    return load_golden()
+@pytest.fixture(scope="module", params=EXTENTS)
+def golden(request: pytest.FixtureRequest) -> Golden:
+    return load_golden(request.param)
 
 
 def golden_series(golden: Golden, level: str) -> DscSeries:
@@ -84,7 +84,9 @@ def test_noisy_cbf_lies_within_the_envelope_of_five_lapacks(golden, level):
     theirs = golden.cbf_of_lapacks(level)
     # The original stores float32.
     inside = (own >= theirs.min(axis=0) * (1 - 1e-6)) & (own <= theirs.max(axis=0) * (1 + 1e-6))
-    assert inside.mean() >= 0.92
+    # Of all 1726 voxels 92 % and more are; a part of them may by chance be two standard errors below that.
+    chance = 0.0 if len(own) == 1726 else 2 * np.sqrt(0.92 * 0.08 / len(own))
+    assert inside.mean() >= 0.92 - chance
     assert own.mean() == pytest.approx(theirs.mean(), rel=0.01)
     assert np.median(own / theirs.mean(axis=0)) == pytest.approx(1, abs=0.01)
 

@@ -23,7 +23,7 @@ def test_every_slice_is_made_predicted_and_finished_once(threads, device):
 
 
 def test_on_the_cpu_as_many_slices_as_threads_are_in_the_network_each_with_its_share(threads):
-    together, told = threading.Barrier(threads, timeout=20), []
+    together, told = threading.Barrier(threads), []
 
     def predict(made):
         together.wait()

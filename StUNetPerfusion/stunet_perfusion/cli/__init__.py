@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
+from stunet_perfusion import __version__
 from stunet_perfusion.support.errors import StUNetPerfusionError
 from stunet_perfusion.support.processors import keep_linear_algebra_to_one_thread
 
@@ -79,6 +81,7 @@ def _app_for(arguments: list[str]) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+    app.callback()(_before_every_verb)
     wanted = next((word for word in arguments if not word.startswith("-")), None)
     for verb, summary in VERBS.items():
         if verb == wanted:
@@ -90,6 +93,20 @@ def _app_for(arguments: list[str]) -> typer.Typer:
         else:
             app.command(verb, help=summary)(_unnamed_verb)
     return app
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"stunet-perfusion {__version__}")
+        raise typer.Exit
+
+
+def _before_every_verb(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="print the version, and end")
+    ] = False,
+) -> None:
+    """What may stand before a verb."""
 
 
 def _unnamed_verb() -> None:

@@ -28,7 +28,7 @@ from stunet_perfusion.inference.standardization import Standardization
 from stunet_perfusion.inference.strips import StripAverage, predict_slice_progressively, take_apart
 from stunet_perfusion.inference.strips.stages import StUNetStages
 from stunet_perfusion.kinetics.aif import ArterialInput, ArterialInputOfVoxels
-from stunet_perfusion.kinetics.cbv_scale import CLOSED_FORM_UNIT, CbvScale, cbv_scale
+from stunet_perfusion.kinetics.cbv_scale import CLOSED_FORM_UNIT, CbvScale, cbv_scale, has_spread
 from stunet_perfusion.kinetics.concentration import UNKNOWN_ECHO_TIME, concentration_curves
 from stunet_perfusion.kinetics.reference import first_pass_cbv
 from stunet_perfusion.networks.build import CbvNetwork
@@ -189,7 +189,7 @@ def _blood_volume(
     except InputError:
         if np.count_nonzero(brain) >= FEWEST_VOXELS_FOR_A_SCALE:
             raise
-    if brain.any() and np.ptp(predicted.mean[brain]) > 0 and np.ptp(closed_form[brain]) > 0:
+    if has_spread(predicted.mean[brain]) and has_spread(closed_form[brain]):
         return map_at_scale(brain, predicted, cbv_scale(predicted.mean, brain), cbv_scale(closed_form, brain))
     nothing = np.zeros_like(predicted.mean)
     return CbvMap(nothing, nothing, nothing, CbvScale(0.0, 1.0), CbvScale(0.0, 1.0), predicted.uncertainty_is)

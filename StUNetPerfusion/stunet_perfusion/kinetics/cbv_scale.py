@@ -17,6 +17,10 @@ CLIP = 5.0
 NEAR_CLIP = 0.9 * CLIP
 
 
+#: Values that differ by less than this share of the largest are one value that 32-bit sums have rounded.
+ROUNDING = 64 * float(np.finfo(np.float32).eps)
+
+
 #: The standard deviation of blood volume over a brain is about half of its mean, so that in this unit the closed form
 #: is nearly a z-score; but the mean is not blown up by noise as the standard deviation is at a low dose.
 CLOSED_FORM_UNIT = 0.5
@@ -38,6 +42,14 @@ class CbvScale:
         return np.clip((cbv - self.mean) / self.sd, -CLIP, CLIP).astype(np.float32)
 
 
+def has_spread(values: np.ndarray) -> bool:
+    """Whether values differ by more than rounding. Without a spread there is no z-score and no correlation."""
+    if not values.size:
+        return False
+    lowest, highest = float(values.min()), float(values.max())
+    return highest - lowest > ROUNDING * max(abs(lowest), abs(highest))
+
+
 def closed_form_scale(cbv: np.ndarray, brain: np.ndarray) -> CbvScale:
     """The line between a CBV map and the unit in which a network corrects the closed form, see `SliceForNetwork`.
 
@@ -55,7 +67,7 @@ def cbv_scale(cbv: np.ndarray, brain: np.ndarray) -> CbvScale:
     :raises InputError: the map is the same everywhere in the brain
     """
     values = cbv[brain].astype(np.float64)
-    if not values.std() > 0:
+    if not has_spread(values):
         raise InputError("CBV map", "has the same value everywhere in the brain", "check the map and the brain mask")
     return CbvScale(float(values.mean()), float(values.std()))
 
@@ -86,7 +98,7 @@ def recover_scale(standardized: np.ndarray, closed_form: np.ndarray, brain: np.n
     # Where most voxels are on the line to the last digit, their residual says nothing about what is odd.
     least_spread = 0.05 * np.ptp(np.percentile(cbv, (5, 95))) if cbv.size else 0.0
     for _ in range(3):
-        if kept.sum() < 3 or not z[kept].std() > 0:
+        if kept.sum() < 3 or not has_spread(z[kept]):
             break
         # The line of least squares by its closed form: a fit of polynomials takes nine times as long.
         (variance, covariance), _ = np.cov(z[kept], cbv[kept])

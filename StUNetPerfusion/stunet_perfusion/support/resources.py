@@ -1,4 +1,4 @@
-"""Files that ship beside the package: checkpoints and the color table."""
+"""Files that ship with the package: checkpoints and the color table."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from pathlib import Path
 
 from stunet_perfusion.support.errors import InputError
 
-#: 3D Slicer installs it beside the package, as the source tree has it.
-RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+#: In a wheel they are within the package; 3D Slicer and the source tree have them beside it.
+_IN_A_WHEEL = _PACKAGE / "shipped_resources"
+
+RESOURCES = _IN_A_WHEEL if _IN_A_WHEEL.is_dir() else _PACKAGE.parent / "Resources"
 
 
 def ships(network: str) -> bool:

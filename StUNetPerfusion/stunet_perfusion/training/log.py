@@ -40,11 +40,12 @@ def add_to_tensorboard(folder: Path, entry: dict[str, Any]) -> bool:
         for name in _COLUMNS[1:]:
             writer.add_scalar(name, entry[name], epoch)
         for name, value in _flat_scores(entry).items():
-            writer.add_scalar(f"validation/{name}", value, epoch)
+            if value is not None:
+                writer.add_scalar(f"validation/{name}", value, epoch)
     return True
 
 
-def _flat_scores(entry: dict[str, Any]) -> dict[str, float]:
+def _flat_scores(entry: dict[str, Any]) -> dict[str, float | None]:
     """`{"l2 at 0.5": ...}`"""
     by_dose = entry.get("scores") or {}
     return {f"{name} at {dose}": value for dose, scores in by_dose.items() for name, value in scores.items()}

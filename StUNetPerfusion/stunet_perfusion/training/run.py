@@ -226,7 +226,7 @@ def _validate(
     info: CheckpointInfo,
     processes: Processes,
     epoch: int,
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, float | None]]:
     """Mean scores by dose; none where this epoch is not looked at. Every process predicts its share."""
     wanted = settings.validation
     due = (epoch + 1) % wanted.every == 0 or epoch + 1 == settings.optimization.epochs
@@ -238,7 +238,7 @@ def _validate(
     return mean_by_dose([score for share in processes.gather(own) for score in share])
 
 
-def _entry(result: EpochResult, scores: dict[str, dict[str, float]]) -> dict[str, Any]:
+def _entry(result: EpochResult, scores: dict[str, dict[str, float | None]]) -> dict[str, Any]:
     return {
         "epoch": result.epoch + 1,
         "loss": round(result.loss, 6),
@@ -257,7 +257,10 @@ def _sentence(entry: dict[str, Any], epochs: int) -> str:
     )
     if not entry["scores"]:
         return text
-    scores = ", ".join(
-        f"{dose}: L2 {score['l2']:.3f}, r {score['correlation']:.3f}" for dose, score in entry["scores"].items()
-    )
+    scores = ", ".join(f"{dose}: {_told(score)}" for dose, score in entry["scores"].items())
     return f"{text}; validation by dose {scores}"
+
+
+def _told(score: dict[str, float | None]) -> str:
+    correlation = score["correlation"]
+    return f"L2 {score['l2']:.3f}, r {'none' if correlation is None else f'{correlation:.3f}'}"

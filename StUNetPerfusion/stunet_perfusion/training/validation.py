@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from stunet_perfusion.inference.predict import predict_standardized
-from stunet_perfusion.kinetics.cbv_scale import CLIP
+from stunet_perfusion.kinetics.cbv_scale import CLIP, has_spread
 from stunet_perfusion.metrics import l2, pearson, standardized
 from stunet_perfusion.networks.checkpoint import Checkpoint
 from stunet_perfusion.phantom import DOSES, Phantom
@@ -78,7 +78,7 @@ class Score:
     """Prediction against what it should be, over the brain of one head.
 
     :param dose: share of the injected dose
-    :param correlation: Pearson's, of the predicted with the true CBV
+    :param correlation: Pearson's, of the predicted with the true CBV; NaN where the prediction is the same everywhere
     :param l2: mean squared difference of the maps, each standardized over the brain
     :param network_l2: the same of what the network itself says, which also has to find the amplitude
     """
@@ -112,18 +112,28 @@ def validate(
 def _score(dose: float, predicted: np.ndarray, wanted: np.ndarray, brain: np.ndarray) -> Score:
     target = standardized(wanted, brain)
     of_network = l2(np.clip(predicted, -CLIP, CLIP), target, brain)
-    if not np.ptp(predicted[brain]) > 0:
-        # A network may well say the same everywhere before it has learned anything, and has no z-scores then.
-        return Score(dose, 0.0, l2(np.zeros_like(target), target, brain), of_network)
+    if not has_spread(predicted[brain]):
+        # Before it has learned anything, a network may predict the same everywhere.
+        return Score(dose, float("nan"), l2(np.zeros_like(target), target, brain), of_network)
     return Score(dose, pearson(predicted, wanted, brain), l2(standardized(predicted, brain), target, brain), of_network)
 
 
-def mean_by_dose(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
-    """Means over heads: `{"1": {"correlation": ..., "l2": ...}, "0.5": ...}`, as a checkpoint's document holds them."""
-    return {
-        f"{dose:g}": {
-            name: round(float(np.mean([getattr(score, name) for score in scores if score.dose == dose])), 4)
-            for name in ("correlation", "l2", "network_l2")
+def mean_by_dose(scores: Sequence[Score]) -> dict[str, dict[str, float | None]]:
+    """Means over heads: `{"1": {"correlation": ..., "l2": ...}, "0.5": ...}`, as a checkpoint's document holds them.
+
+    A correlation is the mean over the heads that have one, and None where no head has.
+    """
+    means: dict[str, dict[str, float | None]] = {}
+    for dose in sorted({score.dose for score in scores}, reverse=True):
+        at_dose = [score for score in scores if score.dose == dose]
+        correlations = [score.correlation for score in at_dose if not np.isnan(score.correlation)]
+        means[f"{dose:g}"] = {
+            "correlation": _mean(correlations) if correlations else None,
+            "l2": _mean([score.l2 for score in at_dose]),
+            "network_l2": _mean([score.network_l2 for score in at_dose]),
         }
-        for dose in sorted({score.dose for score in scores}, reverse=True)
-    }
+    return means
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(float(np.mean(values)), 4)

@@ -21,7 +21,6 @@ PACKAGES = {
     "SimpleITK": "SimpleITK",
     "pydicom": "pydicom",
     "nibabel": "nibabel",
-    "nrrd": "pynrrd",
     "skimage": "scikit-image",
     "safetensors": "safetensors",
     "torch": "torch",
