@@ -1,4 +1,4 @@
-"""What the error of the fit of the mean curve is made of: thermal noise, noise of the body, and what no noise explains.
+"""What the error of the fit of the mean curve is made of: thermal noise, physiological noise, and what no noise explains.
 
     python Testing/benchmarks/error_sources.py HEAD.nii.gz [HEAD.nii.gz ...] [--dose 0.25] [--subjects 10]
 
@@ -34,7 +34,7 @@ def errors_of(phantom: Phantom, dose: float) -> dict[str, float]:
     scans = {
         "all noise": phantom.series(dose),
         "thermal noise": without_body.series(dose),
-        "noise of the body": without_thermal.series(dose),
+        "physiological noise": without_thermal.series(dose),
         "no noise": phantom.series(dose, noise=False),
     }
     return {

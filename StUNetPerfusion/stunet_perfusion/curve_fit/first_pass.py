@@ -1,12 +1,12 @@
-"""The first pass of the bolus in units that know neither dose, TE nor frame interval.
+"""The first pass of the bolus, measured in a unit that depends neither on dose, TE nor frame interval.
 
-`-ln(S/S0)` is proportional to the dose, to TE and to the relaxivity, and its sum over the frames of the first pass to
-the inverse of the frame interval besides. One number of the same series carries all of these: the mean over the brain
-of that sum. Divided by it, what a voxel's curve sums up to is its blood volume in multiples of the brain's mean,
-whatever was injected and however it was scanned. Half the dose halves both.
+`-ln(S/S0)` is proportional to dose, TE and relaxivity, and its sum over the frames of the first pass also to the
+inverse of the frame interval. The brain's mean of that sum, from the same series, is proportional to all of them as well.
+Divided by it, the sum of a voxel's curve is the voxel's blood volume in multiples of the brain's mean, at any dose and
+with any protocol.
 
-The mean is over voxels, tens of thousands of them, so that noise does not move it; it is taken between the 5th and 95th
-percentile of the voxels, so that vessels and voxels without signal do not either.
+The mean is taken over the voxels between the 5th and the 95th percentile, so that neither vessels nor voxels without
+signal count. There are tens of thousands of them, so that noise does not move it.
 """
 
 from __future__ import annotations

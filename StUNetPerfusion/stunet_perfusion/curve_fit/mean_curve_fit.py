@@ -1,27 +1,24 @@
-"""Blood volume by how much of the brain's own curve is in a voxel's curve.
+"""Blood volume by projection of each voxel's curve onto the brain's mean curve.
 
-The closed form adds up a voxel's frames, each with its noise. The curves of a brain are alike, though: a little earlier
-or later, narrower or wider, and more or less of them. The brain's mean curve, from which noise is averaged away, says
-what they are like in this series, whatever the injection, the frame interval and the scanner were. So a voxel's curve
-is fitted by
+The closed form adds up a voxel's frames, each with its noise. But the curves of a brain are alike: a little earlier or
+later, narrower or wider, larger or smaller. The brain's mean curve, which has hardly any noise, shows their form in
+this series, whatever the injection, the frame interval and the scanner were. Each voxel's curve is fitted by
 
     c(t) = a m(t) + b m'(t) + c m''(t) + d
 
-with the mean curve m, its derivatives for what comes early or is wide, and a constant for the error of S0. The blood
-volume is a. In least squares a frame counts for as much as it tells, and the same frames count for nothing in which
-there is no contrast but noise; the closed form would have them all. How large b, c and d are in a brain, beyond what
-noise makes of them, is known from its voxels; each is held back as far as noise drowns it (ridge regression with the
-prior variances of this very brain).
+with the mean curve m, its derivatives for bolus arrival and width, and a constant for the error of S0. The blood volume
+is a. Least squares weight each frame by its information; the closed form weights frames without contrast, which hold
+noise alone, like all others. How much b, c and d vary in this brain beyond noise is known from its voxels; each is
+shrunk accordingly (ridge regression with these prior variances).
 
-All of that is a weighted sum over frames with the same weights in every voxel: it costs as little as the closed form,
-and what follows two sums more. How early a curve comes, b, is a sum like that, too: it tells tissues apart that hold
-the same blood, but are fed by different vessels.
+The result is a weighted sum over frames with the same weights in every voxel, as fast as the closed form. Bolus arrival
+(b) is such a sum, too: it tells tissues apart that hold the same blood but are fed by different arteries.
 
-Where vessels leak, agent adds a part that none of this has, of either sign: it lowers the signal, or brightens it by
-its T1. There e l(t) is fitted as well, where l is the mean curve on its way out of the vessels and back, m convolved
-with an exponential (as Boxerman et al. 2006, AJNR 27:859-867, have its integral). That term costs precision, for its
-shape is much like that of the constant, and a tumor is no part of most brains: so it is only believed where there is
-more of it than noise and the brain's other voxels would explain.
+In leaking vessels the contrast agent adds a part of either sign: it lowers the signal, or brightens it by its T1. There
+e l(t) is fitted as well, where l is the mean curve on its way out of the vessels and back: m convolved with an
+exponential (Boxerman et al. 2006, AJNR 27:859-867, use its integral). That term costs precision, since its shape
+resembles the constant's, and most voxels do not leak. So it is used only where it exceeds what noise and the brain's
+other voxels explain.
 """
 
 from __future__ import annotations

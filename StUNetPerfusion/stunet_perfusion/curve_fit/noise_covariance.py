@@ -1,14 +1,13 @@
-"""What a scan's noise has that white noise has not, as the series itself shows it.
+"""The covariance of a scan's noise between neighboring voxels and between frames.
 
-A scanner's filters make the noise of neighbors alike, and what breathing and pulse do to the signal lasts over some
-frames and some centimeters. A map averages over frames and over like neighbors, and noise with such a texture is
-averaged away less than white noise of the same strength.
+A scanner's filters correlate the noise of neighbors, and breathing and pulse correlate it over several frames and
+centimeters. A map that averages over frames and neighbors removes correlated noise less well than white noise of the
+same standard deviation.
 
-It is seen in the frames before the bolus and after its first pass, where little else happens. What does happen there
-is taken away by least squares, voxel by voxel: the baseline's mean; a parabola and the brain's mean curve in the frames
-after the first pass. That takes noise away as well, more of the slow than of the fast, which is why the covariances
-from frame to frame are not read off what is left, but solved for (as K. J. Worsley et al. 2002, NeuroImage 15:1-15, do
-for functional MRI).
+The covariance is estimated in the frames before the bolus and after its first pass. What else happens there is removed
+by least squares, voxel by voxel: the mean of the baseline; a parabola and the brain's mean curve after the first pass.
+That removes noise as well, slow noise more than fast noise. Therefore the covariances between frames are not read off
+the residuals but solved for, as K. J. Worsley et al. 2002, NeuroImage 15:1-15, do for functional MRI.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ RUN = 4
 #: Frames, one of them itself, with which a frame's noise may be correlated.
 _MEMORY = 6
 
-#: So many frames more than are taken away have to be left of a part of a series, or it says nothing.
+#: A part of a series is used only if it has so many frames more than regressors.
 _FEWEST_FRAMES = 4
 
-#: A voxel in which this many times more is left than in the median one has more in it than noise: a vessel, or leakage.
+#: A voxel whose residual is this many times that of the median voxel holds more than noise: a vessel, or leakage.
 _ODD = 3.0
 
 #: A voxel's neighbors are averaged with it about as by a normal distribution of this standard deviation, in voxels.
@@ -37,7 +36,7 @@ _REACH = 4
 
 
 def noise_covariance(deviations: np.ndarray, arrival: int, stop: int) -> np.ndarray:
-    """The covariance of the noise of voxels that are neighbors, or the same, some frames apart.
+    """The covariance of the noise in the same voxel and in neighbors, in the same frame and some frames apart.
 
     :param deviations: (T, n, RUN) of the signal from its baseline, in runs of neighbors, whose noise is alike in
         strength
@@ -46,16 +45,16 @@ def noise_covariance(deviations: np.ndarray, arrival: int, stop: int) -> np.ndar
     :returns: (RUN, _MEMORY) covariances of voxels 0, 1, ... apart in frames 0, 1, ... apart; all 0 where there are too
         few frames or voxels to tell
     """
-    texture = np.zeros((RUN, _MEMORY))
+    covariance = np.zeros((RUN, _MEMORY))
     frames, leaving_out = beside_the_bolus(deviations.mean(axis=(1, 2), dtype=np.float64), arrival, stop)
     if not len(frames):
-        return texture
+        return covariance
     seen = deviations[frames]
     left = (leaving_out.astype(np.float32) @ seen.reshape(len(frames), -1)).reshape(seen.shape)
     strength = np.sqrt(np.square(left).mean(axis=0)).max(axis=-1)
     left = np.ascontiguousarray(np.moveaxis(left[:, strength <= _ODD * np.median(strength)], -1, 0))
     if not left.size:
-        return texture
+        return covariance
     apart = np.abs(frames[:, None] - frames)
     lags = [(apart == lag).astype(float) for lag in range(_MEMORY)]
     # What is left of noise that is correlated over one lag alone, at each lag.
@@ -63,8 +62,8 @@ def noise_covariance(deviations: np.ndarray, arrival: int, stop: int) -> np.ndar
     for distance in range(RUN):
         pairs = zip(left, left[distance:], strict=False)
         product = sum(one @ other.T for one, other in pairs) / (left.shape[2] * (RUN - distance))
-        texture[distance] = np.linalg.lstsq(mixing, np.array([(at * product).sum() for at in lags]), rcond=None)[0]
-    return texture
+        covariance[distance] = np.linalg.lstsq(mixing, np.array([(at * product).sum() for at in lags]), rcond=None)[0]
+    return covariance
 
 
 def beside_the_bolus(mean: np.ndarray, arrival: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,10 +86,10 @@ def beside_the_bolus(mean: np.ndarray, arrival: int, stop: int) -> tuple[np.ndar
     return np.concatenate(places), block_diag(*parts)
 
 
-def correlated_noise_of_average(texture: np.ndarray, weights: np.ndarray) -> float:
-    """What texture adds to the noise of a weighted sum over frames that is averaged over neighbors.
+def correlated_noise_of_average(covariance: np.ndarray, weights: np.ndarray) -> float:
+    """What correlation adds to the noise of a weighted sum over frames that is averaged over neighbors.
 
-    :param texture: as `noise_covariance`
+    :param covariance: as `noise_covariance` returns it
     :param weights: (T,) of the frames
     :returns: standard deviation of that average beyond what white noise of the same strength gives it, in the unit of
         the deviations; 0 for white noise
@@ -102,9 +101,9 @@ def correlated_noise_of_average(texture: np.ndarray, weights: np.ndarray) -> flo
     share /= share.sum()
     memory = np.zeros((RUN, len(weights)))
     kept = min(_MEMORY, len(weights))
-    memory[:, :kept] = texture[:, :kept]
+    memory[:, :kept] = covariance[:, :kept]
     of_sum = np.array([weights @ toeplitz(row) @ weights for row in memory])
-    white = texture[0, 0] * (weights @ weights) * share[_REACH, _REACH]
+    white = covariance[0, 0] * (weights @ weights) * share[_REACH, _REACH]
     averaged = (share * np.interp(distance, np.arange(RUN), of_sum)).sum()
     return float(np.sqrt(max(averaged - white, 0.0)))
 

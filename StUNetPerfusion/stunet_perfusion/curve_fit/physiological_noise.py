@@ -1,16 +1,15 @@
-"""Noise of the body in a slice's map: seen in the frames without a bolus, and taken off the map.
+"""Physiological noise, removed from a map as CompCor does it (Y. Behzadi et al. 2007, NeuroImage 37:90-101).
 
-Breathing and pulse change the signal of many voxels together: by a course in time, or a few, each times a pattern that
-is smooth in space. What a course does under the bolus, no single voxel tells. But the pattern is seen in the frames
-before and after, and it is in the map as it is in them, times one number. So the map of a slice is fitted by its
-patterns besides what the baseline tells of its anatomy, and what is the patterns' is taken off.
+Breathing and pulse change the signal of many voxels together: by one or a few time courses, each times a pattern that
+is smooth in space. A single voxel does not tell what a time course does during the bolus. But its pattern is seen in
+the frames before and after the bolus, and the map contains the same pattern times one number. Therefore the map of a slice
+is fitted by the patterns, beside what the baseline tells of the anatomy, and the patterns' part is subtracted.
 
-How large that number can be is known from how strong and how lasting the course is, which is the prior variance of a
-ridge regression, and its limit. So a pattern takes no more off a map than noise of its kind adds, however much blood
-there is that looks like it.
+How large that number can be follows from the strength and the duration of the time course. That is the prior variance
+of a ridge regression, and a limit: a pattern never removes more from a map than noise of its kind adds, however much
+blood resembles it.
 
-The courses are principal components, as in Y. Behzadi et al. 2007, NeuroImage 37:90-101 (CompCor), those of them that
-stand out of white noise (V. A. Marchenko and L. A. Pastur 1967).
+The time courses are those principal components that exceed white noise (V. A. Marchenko and L. A. Pastur 1967).
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def remove_physiological_noise(
     arrival: int,
     stop: int,
 ) -> np.ndarray:
-    """A map of a slice without what the noise of the body adds to it.
+    """The map of a slice without its physiological noise.
 
     :param volume: (Y, X) blood volume in multiples of the brain's mean, the sum over frames of weight times curve
     :param noise: (Y, X) its standard deviation by white noise; 0 in air

@@ -98,7 +98,7 @@ class FittedSliceCurves(SliceCurves):
         return remove_physiological_noise(volume, noise, self.curves, self.baseline, weights, arrival, found.stop)
 
     def correlated_noise(self) -> np.ndarray:
-        """(Y, X) float32, the standard deviation that noise's texture adds to the fit's average with neighbors, for
+        """(Y, X) float32, the standard deviation that correlated noise adds to the fit's average with neighbors, for
         which a network that knows only white noise does not allow; 0 in air.
         """
         return self.fit_noise() * np.float32(self.found.correlated_noise / self.found.fit.noise_gain)

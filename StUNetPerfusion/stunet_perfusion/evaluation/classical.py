@@ -103,7 +103,7 @@ def with_equation1_undone(prepared: PreparedSeries) -> np.ndarray:
 
 
 def fitted_cbv(prepared: PreparedSeries) -> np.ndarray:
-    """(Z, Y, X) float32 CBV by the fit of the brain's mean curve, relative to the brain's mean; see `template_fit`."""
+    """(Z, Y, X) float32 CBV by the fit of the mean curve, relative to the brain's mean; see `mean_curve_fit`."""
     found = find_first_pass(prepared, fitted=True)
     return np.stack(
         [SliceCurves.of(plane, found).fitted_blood_volume() for plane in np.moveaxis(prepared.series.signal, 1, 0)]

@@ -1,4 +1,4 @@
-"""The average of like neighbors: what can be taken off a map's noise before anything is learned."""
+"""Non-local means, guided by the fit: noise is removed from a map before anything is learned."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from stunet_perfusion.networks.quantities import (
 _REACH = 3
 
 #: Standard deviations of the weights: over distance, in pixels; over the baseline, in the brain's standard deviations;
-#: over the smoothed fit, in those of the fit's noise; over how early the curve comes, smoothed, in those of its noise.
-_DISTANCE, _BASELINE, _FIT, _EARLY = 2.0, 0.2, 2.0, 2.0
+#: over the smoothed fit, in those of the fit's noise; over smoothed bolus arrival, in those of its noise.
+_DISTANCE, _BASELINE, _FIT, _ARRIVAL = 2.0, 0.2, 2.0, 2.0
 
 #: Smooths values before they are compared, in pixels: noise alone would tell neighbors apart that are alike.
 _SMOOTHING = 0.4
@@ -34,12 +34,12 @@ _LOG_NOISE_OF_AIR = math.log(LEAST_NOISE_RATIO) + 1e-3
 
 
 class NonlocalMeans(nn.Module):
-    """Averages each pixel's fit with those neighbors that are the same tissue as far as anything tells: near, alike in
-    the baseline, where there is hardly any noise, and alike in the fit and in when the curve comes, as far as their
-    noise lets one see. A fit with little noise thus stays as it is, whatever dose it has.
+    """Averages each pixel's fit with neighbors of the same tissue: near, similar in the baseline, which has hardly any
+    noise, and similar in the fit and in bolus arrival within their noise. Where the fit has little noise it hardly
+    changes, at any dose.
 
-    That is the non-local means of Buades et al. 2005, with pixels for patches, the known noise of each pixel for the
-    width, the inverse of its variance as a further weight, and a guide. Nothing in it is learned.
+    These are the non-local means of Buades et al. 2005, with pixels for patches, the known noise of each pixel as the
+    width of the filter, the inverse of its variance as a further weight, and the baseline as guide. Nothing is learned.
 
     It takes the maps of `CURVES_AND_FIT`. Where there is neither baseline nor noise, in air and beyond a slice, a pixel
     counts for nothing and stays as it is.
@@ -50,8 +50,8 @@ class NonlocalMeans(nn.Module):
     reach = _REACH + 1
 
     def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """:param maps: (N, 5, Y, X) fit, fit over noise, logarithm of the noise, baseline, how early the curve comes
-            over the noise of that; see `CURVES_AND_FIT`
+        """:param maps: (N, 5, Y, X) fit, fit over noise, logarithm of the noise, baseline, bolus arrival over its
+            noise; see `CURVES_AND_FIT`
         :returns: (N, Y, X) what the average differs from the fit by, in units of the fit's noise; and (N, 3, Y, X) the
             averages of fit and fit over noise, and the logarithm of how many pixels they are over
         """
@@ -59,15 +59,15 @@ class NonlocalMeans(nn.Module):
             return self._average(maps.float())
 
     def _average(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        fit, over_noise, log_noise, baseline, early = (maps[:, n : n + 1] for n in range(5))
+        fit, over_noise, log_noise, baseline, arrival = (maps[:, n : n + 1] for n in range(5))
         tissue = ((log_noise > _LOG_NOISE_OF_AIR) & (baseline > 0)).float()
         noise = SMALLEST_FIT_NOISE * torch.exp(log_noise)
         precision = tissue * torch.exp(-2 * log_noise)
-        compared = _smooth(torch.cat([fit, early], dim=1) * tissue) / _smooth(tissue).clamp(min=0.05)
-        smoothed, early = compared[:, :1], compared[:, 1:]
+        compared = _smooth(torch.cat([fit, arrival], dim=1) * tissue) / _smooth(tissue).clamp(min=0.05)
+        smoothed, arrival = compared[:, :1], compared[:, 1:]
         of_noise = 2**-0.5 / (_FIT * noise)
         # What is in the same standard deviations everywhere; those of the fit are the pixel's own.
-        guides = torch.cat([baseline / _BASELINE, early / (ARRIVAL_GAIN * _EARLY)], dim=1) * 2**-0.5
+        guides = torch.cat([baseline / _BASELINE, arrival / (ARRIVAL_GAIN * _ARRIVAL)], dim=1) * 2**-0.5
 
         around = functional.pad(torch.cat([guides, smoothed, precision, fit, over_noise], dim=1), [_REACH] * 4)
         rows, columns = maps.shape[2:]
