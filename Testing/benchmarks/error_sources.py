@@ -1,4 +1,4 @@
-"""What the error of the fit of the mean curve is made of: thermal noise, physiological noise, and what no noise explains.
+"""What the error of the fit of the mean curve is made of: thermal noise, physiological noise, and the rest.
 
     python Testing/benchmarks/error_sources.py HEAD.nii.gz [HEAD.nii.gz ...] [--dose 0.25] [--subjects 10]
 

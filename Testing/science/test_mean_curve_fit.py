@@ -264,6 +264,25 @@ def test_an_untrained_correction_to_the_fit_is_the_fit(dose):
     np.testing.assert_allclose(said[HEAD], expected[HEAD], atol=1e-5)
 
 
+@pytest.mark.parametrize("times", [8.0, 28.0])
+def test_a_vessel_keeps_its_blood_volume_where_the_network_corrects_nothing(times):
+    """Vessels hold up to 28 times the brain's mean: what the fit finds there reaches the map, hot tumors likewise."""
+    prepared = prepared_at(40.0)
+    signal = prepared.series.signal.copy()
+    vessel = np.s_[1, 17:22, 15:20]
+    baseline = signal[0][vessel]
+    drop = -np.log(signal[:, 1, 20, 25] / signal[0, 1, 20, 25])
+    here = SliceCurves.of(signal[:, 1], find_first_pass(prepared, fitted=True)).fitted_blood_volume()[20, 25]
+    # A short echo time keeps the signal of so much blood above zero.
+    signal[(slice(None), *vessel)] = baseline * np.exp(-drop[:, None, None] * times / here)
+    with_vessel = replace(prepared, series=replace(prepared.series, signal=signal))
+    plan = plan_standardization(with_vessel, 64, 64, CURVES_AND_FIT)
+    predicted = predict_standardized(with_vessel, untrained(), stride=16).mean
+    mean = SliceCurves.of(signal[:, 1], plan.first_pass).fitted_blood_volume()[19, 17]
+    assert mean > 0.7 * times
+    assert predicted[1, 19, 17] == pytest.approx((mean - 1) / CLOSED_FORM_UNIT, rel=0.02)
+
+
 def test_what_the_network_says_counts_in_units_of_the_fits_noise():
     """A head that says 1 everywhere, and an error of 0.5, at two doses: a unit more than the fit, half of it unsure."""
 

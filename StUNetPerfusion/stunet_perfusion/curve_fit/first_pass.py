@@ -1,7 +1,7 @@
 """The first pass of the bolus, measured in a unit that depends neither on dose, TE nor frame interval.
 
 `-ln(S/S0)` is proportional to dose, TE and relaxivity, and its sum over the frames of the first pass also to the
-inverse of the frame interval. The brain's mean of that sum, from the same series, is proportional to all of them as well.
+inverse of the frame interval. The brain's mean of that sum, from the same series, is proportional to all of them, too.
 Divided by it, the sum of a voxel's curve is the voxel's blood volume in multiples of the brain's mean, at any dose and
 with any protocol.
 

@@ -2,8 +2,8 @@
 
 Breathing and pulse change the signal of many voxels together: by one or a few time courses, each times a pattern that
 is smooth in space. A single voxel does not tell what a time course does during the bolus. But its pattern is seen in
-the frames before and after the bolus, and the map contains the same pattern times one number. Therefore the map of a slice
-is fitted by the patterns, beside what the baseline tells of the anatomy, and the patterns' part is subtracted.
+the frames before and after the bolus, and the map contains the same pattern times one number. Therefore the map of a
+slice is fitted by the patterns, beside what the baseline tells of the anatomy, and the patterns' part is subtracted.
 
 How large that number can be follows from the strength and the duration of the time course. That is the prior variance
 of a ridge regression, and a limit: a pattern never removes more from a map than noise of its kind adds, however much

@@ -42,7 +42,7 @@ SMOOTHED = "smoothed-"
 def classical_methods(smoothing: tuple[float, ...] = (3.0, 6.0)) -> list[Method]:
     """Verbena's map, the closed form with a mean baseline, the same over the first pass, and smoothed.
 
-    The fit of the brain's mean curve and its average over like neighbors are ours, and stand for how far a network is
+    The fit of the brain's mean curve and its non-local means are ours, and stand for how far a network is
     from what needs no learning. Verbena's map of a series in which Equation 1 is undone says what the paper's table
     cannot measure: Equation 1 takes no information away.
 
@@ -75,8 +75,8 @@ def classical_methods(smoothing: tuple[float, ...] = (3.0, 6.0)) -> list[Method]
             tables=("truth",),
         ),
         Method(
-            "averaged-fit",
-            "fit, like neighbors averaged",
+            "nonlocal-means",
+            "fit, non-local means",
             "classical",
             lambda prepared, *_: MethodMap(nonlocal_means_fit(prepared)),
             tables=("truth",),

@@ -36,8 +36,9 @@ from stunet_perfusion.preprocessing.preparation import PreparedSeries
 #: tissue, with 8 frames under a first pass. They are cut where only arteries are, and so are the maps.
 CURVE_GAIN, CURVE_CLIP = 8.0, 10.0
 
-#: The fit is cut beyond what blood can be, in halves of the brain's mean.
-FIT_CLIP = 20.0
+#: The fit that is corrected, and the truth in training, are cut at a hundred times the brain's mean, in halves of it:
+#: vessels reach thirty times, and nothing that the fit knows may be lost. The network sees the fit cut at `CURVE_CLIP`.
+FIT_CLIP = 200.0
 
 
 class CurvesAndFitInput:

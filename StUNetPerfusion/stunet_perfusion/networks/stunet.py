@@ -72,7 +72,7 @@ class StUNet(CbvNetwork):
         if refine and not maps:
             raise InputError("stU-Net", "has no maps to refine", "give it maps, or leave 'refine' out")
         if guided and not (refine and maps == NONLOCAL_MAPS):
-            fact = f"averages like neighbors of {NONLOCAL_MAPS} maps, and refines them"
+            fact = f"filters {NONLOCAL_MAPS} maps by non-local means, and refines them"
             raise InputError("stU-Net", fact, "give it the input 'curves-and-fit' and 'refine', or leave 'guided' out")
         self.convolutions = convolutions
         self.skip = skip
