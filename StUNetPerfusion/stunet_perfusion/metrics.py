@@ -12,7 +12,7 @@ import numpy as np
 from skimage.metrics import normalized_root_mse, structural_similarity
 
 from stunet_perfusion.kinetics.cbv_scale import CLIP, cbv_scale, has_spread
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 #: Standardized maps are clipped to plus and minus 5, so this is the range that SSIM's constants are taken of.
 STANDARDIZED_RANGE = 2 * CLIP
@@ -168,7 +168,8 @@ def nrcbv(values: np.ndarray, tumor: np.ndarray, nawm: np.ndarray, name: str = "
         raise InputError(
             name,
             f"has a mean of {white_matter:g} in normal-appearing white matter, so there is no ratio to it",
-            "give a map whose zero means no blood (a standardized map has no such zero), or leave --nawm out",
+            "give a map whose zero means no blood (a standardized map has no such zero), or leave white matter out",
+            Setting.WHITE_MATTER,
         )
     return float(values[tumor].mean(dtype=np.float64)) / white_matter
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 #: Fewer frames cannot hold a baseline, a first pass and a tail.
 FEWEST_FRAMES = 16
@@ -169,19 +169,22 @@ def check_series(series: DscSeries) -> DscSeries:
 def _check_times(series: DscSeries) -> None:
     steps = np.diff(series.times)
     if not np.isfinite(series.times).all():
-        raise InputError(series.name, "has frame times that are not numbers", "give --frame-interval SECONDS")
+        way_out = "give the time between frames in seconds"
+        raise InputError(series.name, "has frame times that are not numbers", way_out, Setting.FRAME_INTERVAL)
     if (steps <= 0).any():
         frame = int(np.argmax(steps <= 0)) + 1
         word = "repeats the time of" if steps[frame - 1] == 0 else "is earlier than"
         raise InputError(
             series.name,
             f"frame {frame} ({series.times[frame]:g} s) {word} frame {frame - 1} ({series.times[frame - 1]:g} s)",
-            "give --frame-interval SECONDS to space the frames evenly",
+            "give the time between frames in seconds, to space them evenly",
+            Setting.FRAME_INTERVAL,
         )
     interval = series.frame_interval
     if not 0.05 <= interval <= 20:
         raise InputError(
             series.name,
             f"has {interval:g} s between frames, and DSC series have 0.05 to 20 s",
-            "check the unit of time, or give --frame-interval SECONDS",
+            "check the unit of time, or give the time between frames in seconds",
+            Setting.FRAME_INTERVAL,
         )

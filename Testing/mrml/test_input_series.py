@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mrml.cases import SHAPE, add_series, corners, noisy_series
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 
 def add_multi_volume(scene, series, attributes: dict[str, str]):
@@ -68,14 +68,15 @@ def test_a_multi_volume_is_the_same_series(scene, perfusion):
 
 
 def test_a_multi_volume_without_times_asks_for_them_in_the_words_of_the_panel(scene):
-    from StUNetPerfusionLib.panel.words import inPanelWords
     from StUNetPerfusionLib.scene.inputSeries import inputFacts
+    from StUNetPerfusionLib.settingNames import inPanelWords
 
     node = add_multi_volume(scene, noisy_series(), {})
     with pytest.raises(InputError) as caught:
         inputFacts(node)
     assert inPanelWords(caught.value) == (
-        "multi-volume: does not say how much time is between its frames; give 'Frame interval' under Input"
+        "multi-volume: does not say how much time is between its frames; give the time between frames in seconds "
+        "('Frame interval' under Input)"
     )
     assert inputFacts(node, frameInterval=1.5).frameInterval == 1.5
 
@@ -164,31 +165,38 @@ def test_what_is_no_series_is_refused(scene):
         inputFacts(empty)
 
 
+TIMES = InputError("dsc", "has no times", "give the time between frames", Setting.FRAME_INTERVAL)
+ARTERY = InputError("dsc", "has no artery", "mark one, or give its curve", Setting.VESSELS, Setting.AIF)
+
+
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("error", "told"),
     [
-        ("give --frame-interval SECONDS to space the frames", "give 'Frame interval' under Input to space the frames"),
-        ("--echo-time SECONDS gives it.", "'Echo time (TE)' under Input gives it."),
-        ("'drop frames': 51 of 52 frames", "'Frames to leave out' under Input: 51 of 52 frames"),
-        ("give a brain mask with --mask FILE", "give a brain mask with 'Brain' under Input"),
-        ("'device': 'abacus' cannot be used (no); use 'device' cpu", "'Device' under Model: 'abacus' cannot be used"),
-        ("--device: 'abacus' cannot be used; use --device cpu", "'abacus' cannot be used; choose the CPU"),
-        ("with --vessels MASK or --aif FILE", "with 'Vessel' under Input or 'AIF' under Reference"),
-        ("--stride: 40 is not between", "'stride': 40 is not between"),
-        ("a-b--c and T1--T2", "a-b--c and T1--T2"),
+        (TIMES, "dsc: has no times; give the time between frames ('Frame interval' under Input)"),
+        (ARTERY, "dsc: has no artery; mark one, or give its curve ('Vessel' under Input or 'AIF' under Reference)"),
+        (
+            InputError(Setting.DROP_FRAMES, "51 of 52", "give fewer"),
+            "'Frames to leave out' under Input: 51 of 52; give fewer",
+        ),
+        (
+            InputError(Setting.DEVICE, "is not there", "choose the CPU"),
+            "'Device' under Model: is not there; choose the CPU",
+        ),
+        (InputError(Setting.STRIDE, "is 40", "give 1", Setting.WORKERS), "strip stride: is 40; give 1"),
+        (RuntimeError("a --b"), "a --b"),
     ],
 )
-def test_options_in_the_words_of_the_panel(said, told):
-    from StUNetPerfusionLib.panel.words import inPanelWords
+def test_settings_have_the_names_of_their_fields(error, told):
+    from StUNetPerfusionLib.settingNames import inPanelWords
 
-    assert told in inPanelWords(said)
+    assert inPanelWords(error) == told
 
 
 def test_the_fields_that_sentences_name_are_in_the_panel():
     from xml.etree import ElementTree
 
     from gui import standins
-    from StUNetPerfusionLib.panel.words import fieldNames
+    from StUNetPerfusionLib.settingNames import fieldNames
 
     panel = ElementTree.parse(standins.MODULE_FILE.parent / "Resources" / "UI" / "StUNetPerfusion.ui")
     texts = {(text.text or "").rstrip(":") for text in panel.iter("string")}

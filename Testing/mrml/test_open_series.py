@@ -81,8 +81,8 @@ def test_milliseconds_and_the_sidecar(scene, opening, tmp_path):
 
 
 def test_a_file_without_times_opens_and_the_panel_asks(scene, opening, tmp_path):
-    from StUNetPerfusionLib.panel.words import inPanelWords
     from StUNetPerfusionLib.scene.inputSeries import inputFacts
+    from StUNetPerfusionLib.settingNames import inPanelWords
 
     series = noisy_series()
     image = nibabel.Nifti1Image(np.moveaxis(series.signal, 0, -1).transpose(2, 1, 0, 3), series.grid.ijk_to_ras)
@@ -93,7 +93,7 @@ def test_a_file_without_times_opens_and_the_panel_asks(scene, opening, tmp_path)
     assert (node.GetIndexName(), node.GetIndexUnit()) == ("frame", "")
     with pytest.raises(InputError) as caught:
         inputFacts(node)
-    assert "give 'Frame interval' under Input" in inPanelWords(caught.value)
+    assert "give the time between frames in seconds ('Frame interval' under Input)" in inPanelWords(caught.value)
     assert inputFacts(node, frameInterval=1.5).frameInterval == 1.5
 
 

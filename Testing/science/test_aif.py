@@ -20,7 +20,7 @@ from stunet_perfusion.kinetics.aif import (
 from stunet_perfusion.preprocessing.bolus import Bolus
 from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.series import DscSeries
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 ECHO_TIME = 0.03
 TIMES = 1.5 * np.arange(60)
@@ -164,8 +164,9 @@ def test_voxels_that_are_all_the_same():
 def test_no_voxel_takes_up_contrast():
     prepared, *_ = head_with_vessels()
     rising = replace(prepared.series, signal=2000 - prepared.series.signal)
-    with pytest.raises(InputError, match=r"vessels: has hardly a voxel in the brain that takes up contrast.*--vessels"):
+    with pytest.raises(InputError, match=r"vessels: has hardly a voxel in the brain that takes up contrast") as caught:
         automatic_aif(replace(prepared, series=rising))
+    assert caught.value.settings == (Setting.VESSELS, Setting.AIF)
 
 
 def test_only_the_candidates_concentrations_exist_at_once():
@@ -272,8 +273,9 @@ def test_a_signal_without_te_is_in_the_unit_of_the_tissue(tmp_path, prepared):
 
 def test_a_concentration_file_needs_te(tmp_path, prepared):
     unknown = replace(prepared, series=replace(prepared.series, echo_time=None))
-    with pytest.raises(InputError, match=r"^aif\.txt: .* without its TE; give --echo-time SECONDS"):
+    with pytest.raises(InputError, match=r"^aif\.txt: .* without its TE; give the echo time") as caught:
         aif_from_file(written(tmp_path, curve_of(40)), unknown)
+    assert caught.value.settings == (Setting.ECHO_TIME, Setting.AIF_IS_SIGNAL)
 
 
 @pytest.mark.parametrize(
@@ -296,8 +298,9 @@ def test_the_number_of_values_must_be_that_of_the_frames(tmp_path, prepared, cou
 
 def test_a_signal_that_is_given_as_concentration_is_noticed(tmp_path, prepared):
     signal = 800 * np.exp(-0.03 * curve_of(40))
-    with pytest.raises(InputError, match=r"does not begin near zero.*--aif-is-signal"):
+    with pytest.raises(InputError, match=r"does not begin near zero.*are the signal") as caught:
         aif_from_file(written(tmp_path, signal), prepared)
+    assert caught.value.settings == (Setting.AIF_IS_SIGNAL,)
 
 
 def test_files_that_cannot_be_an_aif(tmp_path, prepared):

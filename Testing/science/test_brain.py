@@ -12,7 +12,7 @@ from science.shared import shared_data
 from science.synthetic import head_of, make_series, oblique_grid
 from stunet_perfusion.preprocessing.brain import _ellipse, brain_mask, mean_curve
 from stunet_perfusion.series import DscSeries
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -114,8 +114,9 @@ def test_hemispheres_that_the_falx_parts_are_both_brain():
 
 
 def test_nothing_but_a_constant_has_no_brain():
-    with pytest.raises(InputError, match=r"head: has no brain.*--mask"):
+    with pytest.raises(InputError, match=r"head: has no brain.*; give a brain mask") as caught:
         brain_mask(still_series(np.full((2, 20, 20), 100.0)))
+    assert caught.value.settings == (Setting.MASK,)
 
 
 def test_mean_curve_is_the_mean():

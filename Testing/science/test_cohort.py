@@ -326,7 +326,10 @@ def test_a_scheduler_without_gpus_computes_on_cpus():
         with remote_workers(address, "auto") as workers:
             assert (workers.device, workers.resources) == ("cpu", {})
         with (
-            pytest.raises(InputError, match=r"no worker declares a GPU for cuda; start workers with --resources GPU=1"),
+            pytest.raises(
+                InputError,
+                match=r"no worker declares a GPU for cuda; start workers with 'dask worker --resources GPU=1'",
+            ),
             remote_workers(address, "cuda"),
         ):
             pass
@@ -350,7 +353,7 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr("stunet_perfusion.cohort.cluster._SECONDS_TO_CONNECT", 0.2)
     with (
         pytest.raises(
-            InputError, match=r"--scheduler tcp://127.0.0.1:9: does not answer .*start 'dask scheduler' there"
+            InputError, match=r"^scheduler tcp://127.0.0.1:9: does not answer .*start 'dask scheduler' there"
         ),
         remote_workers("tcp://127.0.0.1:9", "auto"),
     ):

@@ -61,6 +61,6 @@ def test_other_errors_are_not_taken_for_exhausted_memory():
 
 
 def test_an_unknown_device_is_named():
-    with pytest.raises(InputError, match=r"'abacus' cannot be used.* use --device cpu"):
+    with pytest.raises(InputError, match=r"'abacus' cannot be used.* choose the CPU"):
         choose_device("abacus")
     assert choose_device("cpu") == "cpu"

@@ -9,7 +9,7 @@ import pytest
 
 from science.synthetic import head_of, make_series
 from stunet_perfusion.preprocessing.preparation import prepare
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 SHAPE = (4, 48, 40)
 # make_series: arrival at 16 s of 1.5 s frames, so that frame 11 is the first with contrast
@@ -59,8 +59,9 @@ def test_cut_off_at_the_start(arrival):
 
 def test_dropping_too_many_frames_cuts_the_bolus_off():
     series = make_series(shape=SHAPE)
-    with pytest.raises(InputError, match=r"at the start.*--drop-frames"):
+    with pytest.raises(InputError, match=r"at the start.*leave out fewer frames") as caught:
         prepare(series, drop_frames=9)
+    assert caught.value.settings == (Setting.DROP_FRAMES,)
 
 
 def test_cut_off_at_the_end():
@@ -70,7 +71,7 @@ def test_cut_off_at_the_end():
 
 @pytest.mark.parametrize("drop_frames", [-1, 33, 40, 100])
 def test_a_number_of_frames_that_cannot_be_left_out(drop_frames):
-    with pytest.raises(InputError, match=r"^--drop-frames: .* of 40 frames.*0 to 32"):
+    with pytest.raises(InputError, match=r"^frames to leave out: .* of 40 frames.*0 to 32"):
         prepare(make_series(shape=SHAPE), drop_frames=drop_frames)
 
 

@@ -111,7 +111,7 @@ def test_without_any_time_the_frame_interval_is_asked_for(tmp_path: Path) -> Non
         del dataset.RepetitionTime
 
     folder = write_dicom_folder(tmp_path, SERIES, tags=(), change=change)
-    assert "does not say how much time is between its frames; give --frame-interval" in refusal(folder)
+    assert "does not say how much time is between its frames; give the time between frames" in refusal(folder)
     np.testing.assert_allclose(read_series(folder, frame_interval=1.5).times, SERIES.times)
 
 

@@ -51,7 +51,7 @@ def uid_of(folder: Path) -> str:
 def test_several_series_are_listed_with_the_way_to_choose(study: Path) -> None:
     sentence = refusal(study)
     assert "(series 7 'ep2d_perf', 60 files; series 3 'ep2d_diff', 51 files; series 1 'Topogram', 3 files)" in sentence
-    assert "choose one by its number, description or UID with --series" in sentence
+    assert "choose one by its number, description or UID, or give a folder" in sentence
     assert "Nobody" not in sentence
 
 
@@ -83,7 +83,7 @@ def test_series_that_are_called_alike_are_told_apart_by_uid(tmp_path: Path) -> N
     sentence = refusal(tmp_path)
     assert f"UID {uid_of(tmp_path / 'a')}; " in sentence
     assert f"UID {uid_of(tmp_path / 'b')})" in sentence
-    assert "give --series the UID" in refusal(tmp_path, which="7")
+    assert "give the UID" in refusal(tmp_path, which="7")
 
 
 def test_the_command_line_chooses(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

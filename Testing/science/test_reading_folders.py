@@ -100,7 +100,7 @@ def test_several_subjects_are_listed_and_one_is_chosen(tmp_path: Path) -> None:
         write_image(tmp_path / f"sub-{subject:02d}/perf/sub-{subject:02d}_dsc.nii.gz")
     sentence = refusal(tmp_path)
     assert "holds 8 series (sub-01/perf/sub-01_dsc.nii.gz, 20 frames; sub-02/" in sentence
-    assert "; and 2 more); choose one by a part of its name with --series" in sentence
+    assert "; and 2 more); choose one by a part of its name" in sentence
     assert read_series(tmp_path, which="sub-03").name == "sub-03_dsc.nii.gz"
     assert read_series(tmp_path / "sub-05").name == "sub-05_dsc.nii.gz"
     assert "holds no series 'sub-11', but sub-01/perf" in refusal(tmp_path, which="sub-11")
@@ -138,7 +138,7 @@ def test_a_sidecar_for_every_volume(tmp_path: Path) -> None:
 
 def test_the_frame_interval_of_volumes_is_asked_for(tmp_path: Path) -> None:
     folder = write_volumes(tmp_path)
-    assert "does not say how much time is between its frames; give --frame-interval" in refusal(folder)
+    assert "does not say how much time is between its frames; give the time between frames" in refusal(folder)
     assert read_series(folder, frame_interval=1.5).frame_interval == 1.5
 
 
@@ -218,7 +218,7 @@ def test_the_command_line_takes_folders(tmp_path: Path, capsys: pytest.CaptureFi
     for subject in ("01", "02"):
         write_image(tmp_path / f"sub-{subject}/perf/sub-{subject}_dsc.nii.gz")
     assert main(["info", str(tmp_path)]) == 2
-    assert "choose one by a part of its name with --series" in capsys.readouterr().err
+    assert "choose one by a part of its name, or give its file (--series NAME)" in capsys.readouterr().err
     assert main(["info", str(tmp_path), "--series", "sub-02", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "sub-02_dsc.nii.gz"
 

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 
 from science.synthetic import make_series
 from stunet_perfusion.reading import read_series
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.writing import write_series
 
 SERIES = make_series(20, (3, 6, 5), frame_interval=1.5, noise=2)
@@ -69,8 +69,9 @@ def test_a_unit_that_is_not_given_is_decided_and_noted(tmp_path: Path, interval:
 @pytest.mark.parametrize(("interval", "unit"), [(0, "sec"), (1, "unknown"), (1.5, "hz")])
 def test_a_frame_interval_that_nobody_gives_is_asked_for(tmp_path: Path, interval: float, unit: str) -> None:
     path = write_nifti(tmp_path / "dsc.nii", interval, unit)
-    with pytest.raises(InputError, match=r"dsc\.nii: does not say how much time.*--frame-interval"):
+    with pytest.raises(InputError, match=r"dsc\.nii: does not say how much time.*; give") as caught:
         read_series(path)
+    assert caught.value.settings == (Setting.FRAME_INTERVAL,)
     assert read_series(path, frame_interval=2).times.tolist() == [2.0 * frame for frame in range(20)]
 
 
@@ -131,8 +132,9 @@ def test_frame_labels_that_are_no_times_are_not_taken_for_them(tmp_path: Path) -
 
 def test_numbers_of_frames_are_no_times(tmp_path: Path) -> None:
     path = write_nrrd(tmp_path / "dsc.seq.nrrd", **{"axis 0 index values": words(range(20))})
-    with pytest.raises(InputError, match="--frame-interval"):
+    with pytest.raises(InputError, match="the time between frames") as caught:
         read_series(path)
+    assert caught.value.settings == (Setting.FRAME_INTERVAL,)
 
 
 def test_nonsense_times_are_refused_with_a_reason(tmp_path: Path) -> None:
@@ -226,10 +228,10 @@ def test_an_option_mends_a_nonsense_sidecar(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"echo_time": 30}, r"--echo-time: is 30 s.*0\.03"),
-        ({"frame_interval": 1500}, r"--frame-interval: is 1500 s.*1\.5"),
-        ({"frame_interval": 0}, r"--frame-interval: is 0 s"),
-        ({"frame_interval": float("nan")}, r"--frame-interval: is nan s"),
+        ({"echo_time": 30}, r"echo time: is 30 s.*0\.03"),
+        ({"frame_interval": 1500}, r"frame interval: is 1500 s.*1\.5"),
+        ({"frame_interval": 0}, r"frame interval: is 0 s"),
+        ({"frame_interval": float("nan")}, r"frame interval: is nan s"),
     ],
 )
 def test_nonsense_options(tmp_path: Path, options: dict, sentence: str) -> None:

@@ -120,7 +120,7 @@ def test_baseline_frames(choice, frames):
 
 @pytest.mark.parametrize("choice", [0, -3, 11, 14, "all"])
 def test_baseline_that_is_none(choice):
-    with pytest.raises(InputError, match="--baseline"):
+    with pytest.raises(InputError, match=r"^baseline: "):
         baseline_frames(choice, BOLUS)
 
 

@@ -135,7 +135,10 @@ def break_times(folder):
 @pytest.mark.parametrize(
     ("break_something", "sentence"),
     [
-        (break_series, "dsc.nii.gz: was the report's input, and has changed since; restore it, or give --input PATH"),
+        (
+            break_series,
+            "dsc.nii.gz: was the report's input, and has changed since; restore it, or give the original (--input ",
+        ),
         (break_times, "dsc.nii.gz: is read with other times, another echo time or another geometry"),
         (
             lambda folder: small_checkpoint(folder / "small.safetensors", seed=1),
@@ -143,7 +146,7 @@ def break_times(folder):
         ),
         (
             lambda folder: (folder / "case" / "mask.nii.gz").unlink(),
-            "mask.nii.gz: was the report's mask, and is not there any more; give --mask PATH",
+            "mask.nii.gz: was the report's mask, and is not there any more; say where it is now (--mask FILE)",
         ),
         (lambda folder: shutil.rmtree(folder / "out"), "report.json: does not exist"),
         (
@@ -227,7 +230,10 @@ def test_a_whole_bids_data_set_as_input(folder, capsys):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ((), "old.nii.gz: has no sub-LABEL in its name, so --bids does not know the subject; give --subject LABEL"),
+        (
+            (),
+            "old.nii.gz: has no sub-LABEL in its name, so the subject of the BIDS names is not known; give",
+        ),
         (("--subject", "Doe, John"), "--subject: 'Doe, John' is no BIDS label"),
     ],
 )

@@ -187,7 +187,7 @@ def test_a_kill_at_any_moment_costs_an_epoch_at_most(folder):
 def test_other_settings_do_not_go_on_but_another_device_does(folder, whole, capsys):
     words = ["train", str(folder / "settings.toml"), "--output", str(folder / "whole.safetensors")]
     assert main([*words, "--batch", "2"]) == 2
-    assert "was trained with optimization.batch 4, not 2; give the settings of before, or --restart" in (
+    assert "was trained with optimization.batch 4, not 2; give the settings of before, or begin again (--restart)" in (
         capsys.readouterr().err
     )
     assert main([*words, "--workers", "1", "--json"]) == 0

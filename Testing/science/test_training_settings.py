@@ -106,7 +106,7 @@ def test_scanned_cases_cannot_be_scanned_again(tmp_path):
 def test_changes_are_written_as_toml_or_as_a_word():
     changes = parse_changes(["a.b=3", "a.c=[1, 2]", "a.d=word", "a.e={x=1}"])
     assert changes == {"a.b": 3, "a.c": [1, 2], "a.d": "word", "a.e": {"x": 1}}
-    with pytest.raises(InputError, match=r"'epochs=3' is no setting; write for example --set optimization.epochs=3"):
+    with pytest.raises(InputError, match=r"'epochs=3' is no setting; write for example optimization.epochs=3"):
         parse_changes(["epochs=3"])
 
 

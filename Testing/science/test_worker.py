@@ -20,6 +20,7 @@ from stunet_perfusion.metrics import compare_maps
 from stunet_perfusion.networks import checkpoint
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.runs.prediction import prediction_report
+from stunet_perfusion.support.errors import Setting
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +275,7 @@ def test_what_is_no_request_is_said_in_one_sentence(worker, line, number, senten
         ("aif", {"series": "head", "aif": {"voxels": []}}, "has no list of voxels"),
         ("aif", {"series": "head", "aif": {"voxels": [[0, 0, 99]]}}, "has a voxel outside of the series"),
         ("aif", {"series": "head", "aif": {"vessels": "nowhere.npy"}}, "nowhere.npy: does not exist"),
-        ("aif", {"series": "head", "baseline": 40}, "'baseline': 40 frames reach into the bolus"),
+        ("aif", {"series": "head", "baseline": 40}, "baseline: 40 frames reach into the bolus"),
         ("open", opening(make_case(), "x", signal="nowhere.npy"), "nowhere.npy: does not exist"),
         ("open", opening(make_case(), "x", signal="quick.safetensors"), "is no .npy file, or is damaged"),
         ("open", opening(make_case(), "x", signal="mask.npy"), "comes as an array of bool (3, 40, 36); give float32"),
@@ -283,15 +284,15 @@ def test_what_is_no_request_is_said_in_one_sentence(worker, line, number, senten
         ("open", opening(make_case(), "x", ijk_to_ras=np.zeros((4, 4)).tolist()), "whose axes lie in one plane"),
         ("open", opening(make_case(), "x", echo_time=30.0), "has an echo time of 30 s"),
         ("open", opening(make_case(), "x", mask="flat.npy"), "brain mask: has (40, 36) voxels"),
-        ("open", opening(make_case(), "x", drop_frames=51), "'drop frames': 51 of 52 frames cannot be left out"),
+        ("open", opening(make_case(), "x", drop_frames=51), "frames to leave out: 51 of 52 frames cannot be left out"),
         ("preview", {"series": "head", "slices": [3]}, "slices: [3] are not all among the 3 slices"),
         ("preview", {"series": "head", "slices": []}, "slices: [] are not all among"),
         ("preview", {"series": "head", "slices": ["middle"]}, "slices: ['middle'] are not all integers"),
         ("preview", {"series": "head", "slices": [1], "dose": 0}, "dose: 0 is not in (0, 1]"),
         ("predict", {"series": "head", "method": "magic"}, "there is no method 'magic'"),
-        ("predict", {"series": "head", "device": "abacus"}, "'device': 'abacus' cannot be used"),
+        ("predict", {"series": "head", "device": "abacus"}, "device: 'abacus' cannot be used"),
         ("predict", {"series": "head", "threads": 0}, "threads: 0 threads compute nothing"),
-        ("predict", {"series": "head", "stride": 0, "device": "cpu"}, "'stride': 0 is not between 1 and"),
+        ("predict", {"series": "head", "stride": 0, "device": "cpu"}, "strip stride: 0 is not between 1 and"),
         (
             "predict",
             {"series": "head", "checkpoint": "cut.safetensors"},
@@ -314,6 +315,14 @@ def test_what_cannot_be_done_is_said_in_one_sentence_and_leaves_no_file(worker, 
     assert "\n" not in reply["message"]
     assert not (worker.folder / str(reply["id"])).exists()
     assert worker.events_of(reply["id"]).count("log") == 0
+
+
+def test_a_failure_names_the_setting_that_mends_it(worker):
+    reply = worker.answer("predict", series="head", stride=0, device="cpu")
+    assert (reply["subject_setting"], reply["settings"]) == (Setting.STRIDE.value, [])
+    reply = worker.answer("open", **opening(make_case(), "late", times=[0.0] * make_case().frames))
+    assert (reply["subject_setting"], reply["settings"]) == (None, [Setting.FRAME_INTERVAL.value])
+    assert worker.answer("compare", map="none.npy", reference="none.npy", mask="none.npy")["settings"] == []
 
 
 def test_a_series_that_failed_to_open_anew_is_closed(worker):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import slicer
 
-from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
+from stunet_perfusion.support.errors import InputError
 from StUNetPerfusionLib.panel.choices import aifChoice, segmentChoice
 from StUNetPerfusionLib.panel.following import POINT_EVENTS, Following
 from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel, say
-from StUNetPerfusionLib.panel.words import inPanelWords
 from StUNetPerfusionLib.parameterNode import AifSource
 from StUNetPerfusionLib.process.computations import ArterialCurve
 from StUNetPerfusionLib.scene.masks import voxelsOfPoints
+from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
 #: Milliseconds for which a point stays where it is before its curve is asked for.
@@ -124,7 +124,7 @@ class AifSection:
             )
 
         self._say(_("Looking at the arterial input…"))
-        run = panel.start(begin, self._sayError)
+        run = panel.start(begin, lambda error: self._sayError(inPanelWords(error)))
         if run is not None:
             self._run = run
             run.onFinished = self._onFound
@@ -141,8 +141,8 @@ class AifSection:
         self._say(run.result.source)
         self._panel.curves.updateVoxel()
 
-    def _sayError(self, error: StUNetPerfusionError | str) -> None:
-        say(self._ui.aifNoteLabel, asLabel(inPanelWords(error), ERROR_COLOR))
+    def _sayError(self, sentence: str) -> None:
+        say(self._ui.aifNoteLabel, asLabel(sentence, ERROR_COLOR))
         self._ui.aifNoteLabel.visible = True
 
     def _say(self, text: str) -> None:

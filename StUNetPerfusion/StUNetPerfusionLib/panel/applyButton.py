@@ -14,9 +14,9 @@ from StUNetPerfusionLib.panel.choices import (
 )
 from StUNetPerfusionLib.panel.regions import REGIONS, drawnSegments, regionsKey
 from StUNetPerfusionLib.panel.runSection import duration
-from StUNetPerfusionLib.panel.words import inPanelWords
 from StUNetPerfusionLib.process.applySteps import ReferenceChoice
 from StUNetPerfusionLib.process.computations import DoseChoice
+from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
 

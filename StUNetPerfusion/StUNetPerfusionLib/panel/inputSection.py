@@ -13,11 +13,11 @@ from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
 from StUNetPerfusionLib.panel.choices import otherSegments, segmentChoice
 from StUNetPerfusionLib.panel.following import MODIFIED_EVENTS, Following
 from StUNetPerfusionLib.panel.labels import ERROR_COLOR, WARNING_COLOR, asLabel, asLines, say
-from StUNetPerfusionLib.panel.words import inPanelWords
 from StUNetPerfusionLib.scene.inputSeries import describeSeries, describeWarnings, inputFacts
 from StUNetPerfusionLib.scene.masks import maskOfSegment
 from StUNetPerfusionLib.scene.nodeFrames import isPerfusionInput
 from StUNetPerfusionLib.scene.openSeries import openSeries
+from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
 #: Parameters that name a segment, and what such a segment's name contains when people name it.

@@ -11,8 +11,8 @@ from stunet_perfusion.networks.checkpoint_document import describe
 from stunet_perfusion.support.errors import StUNetPerfusionError
 from stunet_perfusion.support.resources import RESOURCES
 from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel, asLines, say
-from StUNetPerfusionLib.panel.words import inPanelWords
 from StUNetPerfusionLib.process.installing import installWithConsent
+from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
 _RECENT_FILES = "StUNetPerfusion/RecentCheckpoints"

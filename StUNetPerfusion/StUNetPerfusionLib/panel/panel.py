@@ -30,9 +30,9 @@ from StUNetPerfusionLib.panel.resultChoice import mapsOfResult, otherResults, re
 from StUNetPerfusionLib.panel.room import makeRoom
 from StUNetPerfusionLib.panel.runSection import RunSection
 from StUNetPerfusionLib.panel.viewsSection import ViewsSection
-from StUNetPerfusionLib.panel.words import inPanelWords
 from StUNetPerfusionLib.scene.layout import SideBySide
 from StUNetPerfusionLib.scene.segmentFingerprints import SegmentFingerprints
+from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
 #: Milliseconds between two looks at what the worker says.

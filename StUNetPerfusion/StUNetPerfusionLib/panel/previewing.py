@@ -9,7 +9,6 @@ import slicer
 
 from StUNetPerfusionLib.panel.choices import aifChoice, doseOptions, modelOptions
 from StUNetPerfusionLib.panel.shownMaps import ShownMaps
-from StUNetPerfusionLib.panel.words import inPanelWords
 from StUNetPerfusionLib.scene.previewMaps import (
     DIFFERENCE,
     PREDICTION,
@@ -17,6 +16,7 @@ from StUNetPerfusionLib.scene.previewMaps import (
     UNCERTAINTY,
     PreviewMaps,
 )
+from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
 #: Milliseconds without scrolling before a new slice is predicted.

@@ -13,10 +13,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
+from stunet_perfusion.support.errors import InputError, Setting, StUNetPerfusionError
 from stunet_perfusion.support.progress import Cancelled
-from StUNetPerfusionLib.panel.words import inPanelWords
 from StUNetPerfusionLib.process.workerProcess import WorkerError, WorkerProcess
+from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
 #: Before so much of a run is done, its speed says nothing about how long the rest takes.
@@ -211,7 +211,8 @@ class Run:
 
 def _errorOf(reply: dict[str, Any]) -> StUNetPerfusionError:
     if all(reply.get(part) for part in ("subject", "fact", "way_out")):
-        return InputError(reply["subject"], reply["fact"], reply["way_out"])
+        subject = reply["subject"] if reply.get("subject_setting") is None else Setting(reply["subject_setting"])
+        return InputError(subject, reply["fact"], reply["way_out"], *map(Setting, reply.get("settings", ())))
     return WorkerError(reply["message"])
 
 

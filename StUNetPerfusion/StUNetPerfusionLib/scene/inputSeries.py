@@ -11,7 +11,6 @@ from stunet_perfusion.reading.nrrd_times import sequence_times
 from stunet_perfusion.reading.sidecar import Sidecar
 from stunet_perfusion.reading.timing import decide_echo_time, decide_times
 from stunet_perfusion.series import DscSeries, Grid
-from StUNetPerfusionLib.panel.words import inPanelWords
 from StUNetPerfusionLib.scene.nodeFrames import framesOf
 from StUNetPerfusionLib.translation import tr as _
 
@@ -141,11 +140,11 @@ def describeSeries(facts: InputFacts, opened: OpenedInput | None = None) -> str:
 
 
 def describeWarnings(facts: InputFacts, opened: OpenedInput | None = None) -> tuple[str, ...]:
-    """What the user should know besides, one sentence each, in the words of the panel."""
+    """What the user should know besides, one sentence each."""
     notes = facts.notes if opened is None else opened.notes
     unknown = (
         (_("TE is not known, so concentrations have no unit; relative maps do not need it."),)
         if facts.echoTime is None
         else ()
     )
-    return tuple(inPanelWords(note) for note in dict.fromkeys((*notes, *unknown)))
+    return tuple(dict.fromkeys((*notes, *unknown)))

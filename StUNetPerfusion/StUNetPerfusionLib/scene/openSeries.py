@@ -15,9 +15,9 @@ from stunet_perfusion.reading.timing import decide_echo_time, decide_times
 from stunet_perfusion.series import FEWEST_FRAMES
 from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
 from stunet_perfusion.support.progress import no_progress
-from StUNetPerfusionLib.panel.words import inPanelWords
 from StUNetPerfusionLib.scene.sequenceBrowser import showSequence
 from StUNetPerfusionLib.scene.sequenceSeries import addFrame, emptySequence
+from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
 #: Endings of files that can hold a series.

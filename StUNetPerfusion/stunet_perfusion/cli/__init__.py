@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from stunet_perfusion import __version__
+from stunet_perfusion.cli.wording import worded
 from stunet_perfusion.support.errors import StUNetPerfusionError
 from stunet_perfusion.support.processors import keep_linear_algebra_to_one_thread
 
@@ -46,10 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
     """
     keep_linear_algebra_to_one_thread()
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    app = _app_for(arguments)
     try:
-        status = _app_for(arguments)(arguments, standalone_mode=False)
+        status = app(arguments, standalone_mode=False)
     except StUNetPerfusionError as error:
-        return _refuse(str(error))
+        return _refuse(worded(error, _options_of(app, arguments)))
     except typer.TyperException as error:
         return _refuse(error.format_message().rstrip(".") + ". Try --help.")
     except (KeyboardInterrupt, typer.Abort):
@@ -82,7 +84,7 @@ def _app_for(arguments: list[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_before_every_verb)
-    wanted = next((word for word in arguments if not word.startswith("-")), None)
+    wanted = _verb_in(arguments)
     for verb, summary in VERBS.items():
         if verb == wanted:
             command = import_module(f"stunet_perfusion.cli.{verb}").command
@@ -107,6 +109,17 @@ def _before_every_verb(
     ] = False,
 ) -> None:
     """What may stand before a verb."""
+
+
+def _verb_in(arguments: list[str]) -> str | None:
+    return next((word for word in arguments if not word.startswith("-")), None)
+
+
+def _options_of(app: typer.Typer, arguments: list[str]) -> set[str]:
+    """The options of the named verb."""
+    group = typer.main.get_command(app)
+    verb = getattr(group, "commands", {}).get(_verb_in(arguments))
+    return set() if verb is None else {option for parameter in verb.params for option in parameter.opts}
 
 
 def _unnamed_verb() -> None:

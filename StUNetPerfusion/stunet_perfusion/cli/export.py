@@ -79,5 +79,4 @@ def _naming_nobody(identity: Identity) -> Iterator[None]:
     try:
         yield
     except (InputError, OutputError) as error:
-        subject, fact = identity.withheld_from(error.subject), identity.withheld_from(error.fact)
-        raise type(error)(subject, fact, error.way_out) from None
+        raise error.rewritten(identity.withheld_from) from None

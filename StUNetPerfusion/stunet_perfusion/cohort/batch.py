@@ -54,6 +54,6 @@ def _outcome(future: Future, name: str) -> CaseOutcome:
         return future.result()
     except KilledWorker:
         fact = "ended its worker again and again, most likely because it needs more memory than a worker has"
-        return CaseOutcome(name, "failed", {}, f"{name}: {fact}; use fewer --workers")
+        return CaseOutcome(name, "failed", {}, f"{name}: {fact}; use fewer workers")
     except Exception as error:
         return CaseOutcome(name, "failed", {}, f"{name}: {type(error).__name__}: {error}")

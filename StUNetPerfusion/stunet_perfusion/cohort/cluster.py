@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from stunet_perfusion.support.devices import choose_device
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.processors import processors
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def remote_workers(address: str, device: str) -> Iterator[Workers]:
         client = distributed.Client(address, timeout=_SECONDS_TO_CONNECT)
     except (OSError, ValueError, TimeoutError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        way_out = "start 'dask scheduler' there, or leave --scheduler out"
-        raise InputError(f"--scheduler {address}", f"does not answer ({reason})", way_out) from None
+        way_out = "start 'dask scheduler' there, or compute on this machine without one"
+        raise InputError(f"scheduler {address}", f"does not answer ({reason})", way_out, Setting.SCHEDULER) from None
     with client:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         with_gpu = [worker for worker in workers if worker.get("resources", {}).get(GPU)]
@@ -125,9 +125,8 @@ def remote_workers(address: str, device: str) -> Iterator[Workers]:
         on_gpu = device != "cpu"
         if on_gpu and workers and not with_gpu:
             fact = f"no worker declares a GPU for {device}"
-            raise InputError(
-                f"--scheduler {address}", fact, "start workers with --resources GPU=1, or use --device cpu"
-            )
+            way_out = "start workers with 'dask worker --resources GPU=1', or choose the CPU"
+            raise InputError(f"scheduler {address}", fact, way_out, Setting.DEVICE)
         yield Workers(client, "cuda:0" if device == "cuda" else device, {GPU: 1} if on_gpu else {})
 
 

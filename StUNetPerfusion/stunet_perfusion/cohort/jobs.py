@@ -17,6 +17,7 @@ from typing import Any
 from stunet_perfusion import __version__
 from stunet_perfusion.cases import Case
 from stunet_perfusion.cohort.measurements import Measurements, measure_case
+from stunet_perfusion.cohort.wording import in_table_words
 from stunet_perfusion.inference.predict import PredictionSettings
 from stunet_perfusion.reading.sidecar import read_sidecar
 from stunet_perfusion.runs.prediction import PredictionRequest, run_prediction
@@ -107,9 +108,9 @@ def run_job(job: CaseJob) -> CaseOutcome:
     try:
         found = _compute(job)
     except StUNetPerfusionError as error:
-        return _failed(job, str(error))
+        return _failed(job, in_table_words(error))
     except MemoryError:
-        return _failed(job, f"{job.case.name}: needs more memory than a worker has; use fewer --workers")
+        return _failed(job, f"{job.case.name}: needs more memory than a worker has; use fewer workers")
     except Exception as error:
         return _failed(job, f"{job.case.name}: {type(error).__name__}: {error}")
     return CaseOutcome(job.case.name, "computed", found.numbers, notes=found.notes)

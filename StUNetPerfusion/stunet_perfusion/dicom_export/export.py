@@ -18,7 +18,7 @@ from stunet_perfusion.dicom_export.planes import Planes, brought_onto, planes_of
 from stunet_perfusion.dicom_export.quantities import quantity_of
 from stunet_perfusion.dicom_export.source import Source, anonymous_source, keeping_quiet_about_values
 from stunet_perfusion.series import Grid
-from stunet_perfusion.support.errors import InputError, OutputError
+from stunet_perfusion.support.errors import InputError, OutputError, Setting
 from stunet_perfusion.support.progress import (
     CheckCancelled,
     Progress,
@@ -115,7 +115,7 @@ def _write(stage: Path, ready: ReadyMap, setting: ExportSetting, format: Format,
 def _check_request(maps: Mapping[str, np.ndarray], format: str) -> Format:
     known_format = next((each for each in FORMATS if each == format), None)
     if known_format is None:
-        raise InputError("--format", f"'{format}' is not known", f"use one of {', '.join(FORMATS)}")
+        raise InputError(Setting.FORMAT, f"'{format}' is not known", f"use one of {', '.join(FORMATS)}")
     if find_spec("highdicom") is None:
         raise InputError(
             "DICOM export", "needs the package highdicom", "install it with: pip install 'stunet-perfusion[dicom]'"

@@ -17,7 +17,7 @@ from pydicom.uid import generate_uid
 
 from stunet_perfusion.reading.formats import open_recording
 from stunet_perfusion.series import Grid
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import Progress, no_progress, part_of
 
 #: What a derived object shares with its source: the modules Patient, Clinical Trial Subject, General Study, Patient
@@ -136,7 +136,7 @@ def anonymous_source(patient_id: str = "") -> Source:
     """
     if len(patient_id) > _LONGEST_ID or "\\" in patient_id or not patient_id.isprintable():
         raise InputError(
-            "--patient-id",
+            Setting.PATIENT_ID,
             f"is no Patient ID: it has more than {_LONGEST_ID} characters, or such as DICOM has a use of its own for",
             "use letters and digits",
         )

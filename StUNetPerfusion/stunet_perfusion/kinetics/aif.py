@@ -12,7 +12,7 @@ from scipy.cluster.vq import kmeans2
 from stunet_perfusion.kinetics.concentration import baseline_signal, concentration_curves
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
 from stunet_perfusion.series import DscSeries
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import CheckCancelled, never_cancelled
 from stunet_perfusion.support.voxels import voxels_inside
 
@@ -149,7 +149,9 @@ def aif_from_file(
         raise InputError(
             path.name,
             f"holds delta R2* in 1/s, and the tissue of {series.name} cannot be had in that unit without its TE",
-            "give --echo-time SECONDS, or an arterial signal with --aif-is-signal",
+            "give the echo time in seconds, or an arterial signal",
+            Setting.ECHO_TIME,
+            Setting.AIF_IS_SIGNAL,
         )
     values = _read_numbers(path)
     if len(values) == series.frames + dropped:
@@ -169,7 +171,8 @@ def aif_from_file(
         raise InputError(
             path.name,
             "does not begin near zero as delta R2* does before the bolus",
-            "give --aif-is-signal where these values are the signal",
+            "say so where these values are the signal",
+            Setting.AIF_IS_SIGNAL,
         )
     return ArterialInput(_checked_curve(values, path.name, prepared.bolus.arrival), f"file {path.name}")
 
@@ -235,7 +238,9 @@ def _candidates(prepared: PreparedSeries, baseline_frames: int, check_cancelled:
         raise InputError(
             series.name,
             "has hardly a voxel in the brain that takes up contrast, so no AIF is found",
-            "check the brain mask, or give the AIF with --vessels MASK or --aif FILE",
+            "check the brain mask, or give a vessel mask or the AIF itself",
+            Setting.VESSELS,
+            Setting.AIF,
         )
     large = usable & (areas >= least)
     regular = large & (irregularities <= np.percentile(irregularities[usable], IRREGULARITY_PERCENTILE))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 #: The signal nears its steady state by a factor of cos(flip) exp(-TR/T1) a frame. Even at TR 0.5 s and 30 degrees
 #: the eighth frame is within 1 % of it.
@@ -121,7 +121,8 @@ def find_bolus(curve: np.ndarray, name: str) -> Bolus:
             name,
             f"cuts the bolus off at the start: {_frames(dip.arrival)} in steady state before the contrast arrives, "
             f"and a baseline needs {FEWEST_BASELINE_FRAMES}",
-            "give the complete series, or leave out fewer frames with --drop-frames",
+            "give the complete series, or leave out fewer frames",
+            Setting.DROP_FRAMES,
         )
     after = _smooth(curve)[dip.peak :]
     recovery = (float(after.max()) - (dip.level - dip.drop)) / dip.drop

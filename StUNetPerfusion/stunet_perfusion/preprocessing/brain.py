@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.support.by_slice import by_slice
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 #: What holds the brain to the scalp in a thresholded image (optic nerves, vessels, partial volume) is thinner
 #: than twice this radius, mm.
@@ -42,9 +42,8 @@ def brain_mask(series: DscSeries) -> np.ndarray:
     if core is None:
         core = _large_parts(head)
     if core is None:
-        raise InputError(
-            series.name, "has no brain that stands out from the background", "give a brain mask with --mask FILE"
-        )
+        fact = "has no brain that stands out from the background"
+        raise InputError(series.name, fact, "give a brain mask", Setting.MASK)
     growing = _ellipse(row + 1, column + 1)
 
     def grown(z: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from stunet_perfusion.preprocessing.bolus import Bolus, count_unsteady_frames, find_bolus
 from stunet_perfusion.preprocessing.brain import brain_mask, mean_curve
 from stunet_perfusion.series import DscSeries
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 #: Whoever drops frames by hand has to leave as many.
 FEWEST_REMAINING_FRAMES = 8
@@ -59,7 +59,7 @@ def prepare(
 def _check_number(drop_frames: int, series: DscSeries) -> None:
     if not 0 <= drop_frames <= series.frames - FEWEST_REMAINING_FRAMES:
         raise InputError(
-            "--drop-frames",
+            Setting.DROP_FRAMES,
             f"{drop_frames} of {series.frames} frames cannot be left out",
             f"give 0 to {series.frames - FEWEST_REMAINING_FRAMES}, or auto",
         )

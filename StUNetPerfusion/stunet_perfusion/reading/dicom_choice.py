@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stunet_perfusion.reading.dicom_files import DicomFile, SeriesName
 from stunet_perfusion.reading.dicom_headers import ImageHeader
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 #: Scales are written with a few digits.
 _SAME_SCALE = 1.001
@@ -47,7 +47,8 @@ def _files_of_series(path: Path, files: list[DicomFile], wanted: str | None) -> 
         raise InputError(
             path,
             f"holds {len(counts)} series ({_listed(names, counts)})",
-            "choose one by its number, description or UID with --series, or give a folder with the files of one",
+            "choose one by its number, description or UID, or give a folder with the files of one",
+            Setting.SERIES,
         )
     return [file for file in files if file.series.uid == uid]
 
@@ -62,12 +63,12 @@ def _wanted_series(path: Path, names: dict[str, SeriesName], counts: Counter[str
         return found[0]
     if not found:
         fact = f"holds no series '{wanted}', but {_listed(names, counts)}"
-        way_out = "give --series the number, description or UID of one of them"
+        way_out = "give the number, description or UID of one of them"
     else:
         some = Counter({uid: counts[uid] for uid in found})
         fact = f"holds {len(found)} series that are called '{wanted}' ({_listed(names, some, with_uid=True)})"
-        way_out = "give --series the UID of one of them"
-    raise InputError(path, fact, way_out)
+        way_out = "give the UID of one of them"
+    raise InputError(path, fact, way_out, Setting.SERIES)
 
 
 def _listed(names: dict[str, SeriesName], counts: Counter[str], with_uid: bool = False) -> str:

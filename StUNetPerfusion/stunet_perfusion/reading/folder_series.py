@@ -12,7 +12,7 @@ from stunet_perfusion.reading.formats import is_dicom, open_recording
 from stunet_perfusion.reading.recording import Recording
 from stunet_perfusion.reading.volume_files import counted_files, natural_key
 from stunet_perfusion.series import FEWEST_FRAMES
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import no_progress
 
 _IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd")
@@ -68,10 +68,10 @@ def find_series(folder: Path, wanted: str | None) -> Candidate | None:
         )
     if not chosen:
         fact = f"holds no series '{wanted}', but {_listed(folder, found)}"
-        raise InputError(folder, fact, "give --series a part of the name of one of them")
+        raise InputError(folder, fact, "give a part of the name of one of them", Setting.SERIES)
     if len(chosen) > 1:
         fact = f"holds {len(chosen)} series ({_listed(folder, chosen)})"
-        raise InputError(folder, fact, "choose one by a part of its name with --series, or give its file")
+        raise InputError(folder, fact, "choose one by a part of its name, or give its file", Setting.SERIES)
     if dicom and wanted is None:
         fact = f"holds a series ({_listed(folder, chosen)}) and DICOM images beside it"
         raise InputError(folder, fact, "give the file, or a folder that holds only one of both")

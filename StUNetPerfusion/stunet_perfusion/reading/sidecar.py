@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from stunet_perfusion.reading.bids import BidsName, sidecars_of
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 #: Keys under which times of single frames are given, in seconds: BIDS for fMRI, BIDS for PET, and ours.
 _TIME_KEYS = ("VolumeTiming", "FrameTimesStart", "FrameTimes")
@@ -65,7 +65,8 @@ class Sidecar:
             raise InputError(
                 f"{self.origin(key)}: {key}",
                 f"is not a list of {frames} numbers, one a frame",
-                "mend it, or give --frame-interval SECONDS",
+                "mend it, or give the time between frames in seconds",
+                Setting.FRAME_INTERVAL,
             )
         return times
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stunet_perfusion.reading.sidecar import Sidecar
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 #: DSC series are taken every 0.5 to 3 s; the bounds are wide, but tell seconds from milliseconds.
 FRAME_INTERVALS = (0.05, 20.0)
@@ -52,7 +52,7 @@ def decide_times(
     :raises InputError: nobody says, or what is said cannot be
     """
     if frame_interval is not None:
-        _check("--frame-interval", frame_interval, FRAME_INTERVALS, "DSC frames are", "1.5")
+        _check(Setting.FRAME_INTERVAL, frame_interval, FRAME_INTERVALS, "DSC frames are", "1.5")
         return np.arange(frames) * float(frame_interval), ()
     told = sidecar.volume_timing(frames)
     if told is not None:
@@ -68,7 +68,8 @@ def decide_times(
             note = f"The frame interval is {interval:g} s by {origin}, not {own:g} s as the file itself says."
             return np.arange(frames) * interval, (note,)
     if recorded is None:
-        raise InputError(name, "does not say how much time is between its frames", "give --frame-interval SECONDS")
+        fact = "does not say how much time is between its frames"
+        raise InputError(name, fact, "give the time between frames in seconds", Setting.FRAME_INTERVAL)
     return recorded, _uneven(recorded)
 
 
@@ -82,7 +83,7 @@ def decide_echo_time(
     :raises InputError: what is said cannot be
     """
     if echo_time is not None:
-        _check("--echo-time", echo_time, ECHO_TIMES, "DSC has echo times of", "0.03")
+        _check(Setting.ECHO_TIME, echo_time, ECHO_TIMES, "DSC has echo times of", "0.03")
         return float(echo_time), ()
     if sidecar.echo_time is not None:
         origin = sidecar.origin("EchoTime")
@@ -92,12 +93,12 @@ def decide_echo_time(
             return sidecar.echo_time, (note,)
         return sidecar.echo_time, ()
     if recorded is not None and not ECHO_TIMES[0] <= recorded <= ECHO_TIMES[1]:
-        note = f"The file's echo time, {recorded:g} s, cannot be and is left out; --echo-time SECONDS gives it."
+        note = f"The file's echo time, {recorded:g} s, is not possible and is ignored; give the echo time in seconds."
         return None, (note,)
     return recorded, ()
 
 
-def _check(subject: str, value: float, bounds: tuple[float, float], what: str, example: str) -> None:
+def _check(subject: str | Setting, value: float, bounds: tuple[float, float], what: str, example: str) -> None:
     lowest, highest = bounds
     if np.isfinite(value) and lowest <= value <= highest:
         return

@@ -20,7 +20,7 @@ from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.runs.folders import series_of_folder
 from stunet_perfusion.runs.results import ResultMap, write_results
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import Progress, no_progress, part_of
 from stunet_perfusion.writing.bids import bids_names, refuse_raw_data_set
 
@@ -66,9 +66,12 @@ class ReferenceRequest:
 
     def __post_init__(self) -> None:
         if self.aif is not None and self.vessels is not None:
-            raise InputError("--aif", "contradicts --vessels", "give one of them")
+            raise InputError(
+                Setting.AIF, "contradicts the vessel mask", "give one of them", Setting.AIF, Setting.VESSELS
+            )
         if self.aif_is_signal and self.aif is None:
-            raise InputError("--aif-is-signal", "says what --aif holds, and there is none", "give --aif FILE.txt too")
+            fact = "says what the file with the AIF holds, and there is no such file"
+            raise InputError(Setting.AIF_IS_SIGNAL, fact, "give the file, too", Setting.AIF)
 
     def files(self) -> dict[str, Path | None]:
         """Every file that is read, by its role."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from stunet_perfusion.reading import read_map
 from stunet_perfusion.runs.provenance import find_file, sha256_of_array, sha256_of_path
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import Progress, no_progress
 from stunet_perfusion.support.staged import staged_output
 from stunet_perfusion.support.threads import torch_threads
@@ -27,7 +27,13 @@ _Request = TypeVar("_Request")
 ROUNDING = 1e-3
 
 #: What people call the files of a run.
-_ROLES = {"series": "input", "checkpoint": "checkpoint", "mask": "mask", "vessels": "vessel mask", "aif": "AIF"}
+_ROLES = {
+    "series": ("input", Setting.INPUT),
+    "checkpoint": ("checkpoint", Setting.CHECKPOINT),
+    "mask": ("mask", Setting.MASK),
+    "vessels": ("vessel mask", Setting.VESSELS),
+    "aif": ("AIF", Setting.AIF),
+}
 
 
 @dataclass(frozen=True)
@@ -132,15 +138,16 @@ def _find_files(report: Path, entries: Mapping[str, Any], given: Mapping[str, Pa
     found: dict[str, Path] = {}
     for role, entry in entries.items():
         path = given.get(role) or find_file(entry, report.parent)
-        word, option = _ROLES.get(role, role), "--input" if role == "series" else f"--{role}"
+        word, setting = _ROLES.get(role, (role, Setting.INPUT))
         if path is None:
             fact = f"does not say where its {word} is, since the path names the patient"
-            raise InputError(report, fact, f"give {option} PATH")
+            raise InputError(report, fact, "give the file", setting)
         if not path.exists():
-            raise InputError(path, f"was the report's {word}, and is not there any more", f"give {option} PATH")
+            fact = f"was the report's {word}, and is not there any more"
+            raise InputError(path, fact, "say where it is now", setting)
         if sha256_of_path(path) != entry["sha256"]:
             fact = f"was the report's {word}, and has changed since"
-            raise InputError(path, fact, f"restore it, or give {option} PATH of the original")
+            raise InputError(path, fact, "restore it, or give the original", setting)
         found[role] = path
     return found
 

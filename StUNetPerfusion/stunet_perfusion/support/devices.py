@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 #: What torch says where it has no exception of its own for memory that ran out: on Apple's GPUs, and on the CPU.
 _SIGNS_OF_EXHAUSTED_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -58,7 +58,7 @@ def choose_device(name: str = "auto") -> str:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError("--device", f"'{name}' cannot be used ({reason})", "use --device cpu") from None
+        raise InputError(Setting.DEVICE, f"'{name}' cannot be used ({reason})", "choose the CPU (cpu)") from None
     return name
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -26,7 +26,8 @@ def shipped_checkpoint(network: str = "stunet") -> Path:
     """
     path = _place(network)
     if not path.is_file():
-        raise InputError(path, f"does not exist, so there is no shipped checkpoint for {network}", "give --checkpoint")
+        fact = f"does not exist, so there is no shipped checkpoint for {network}"
+        raise InputError(path, fact, "give a checkpoint", Setting.CHECKPOINT)
     return path
 
 

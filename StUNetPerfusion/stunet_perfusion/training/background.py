@@ -38,13 +38,10 @@ def in_background(make: Callable[..., _Result], jobs: Iterable[_Job], workers: i
         remaining = iter(jobs)
         while True:
             while len(waiting) < max(ahead, 1) and (job := next(remaining, None)) is not None:
-                waiting.append(pool.submit(_make, make, job))
+                waiting.append(pool.submit(make, *job))
             if not waiting:
                 return
-            result, refusal = waiting.popleft().result()
-            if refusal is not None:
-                raise InputError(*refusal)
-            yield result
+            yield waiting.popleft().result()
     except BrokenProcessPool:
         fact = "a process that prepares cases ended, probably for want of memory"
         raise InputError("training", fact, "use fewer computing.workers, or a smaller strips.together") from None
@@ -107,11 +104,3 @@ def _start() -> None:
         os._exit(1)
 
     threading.Thread(target=leave_with_parent, daemon=True).start()
-
-
-def _make(make: Callable[..., _Result], job: _Job) -> tuple[_Result | None, tuple[str, str, str] | None]:
-    """What is wrong comes back as words: exceptions with arguments of their own do not survive the way."""
-    try:
-        return make(*job), None
-    except InputError as error:
-        return None, (error.subject, error.fact, error.way_out)

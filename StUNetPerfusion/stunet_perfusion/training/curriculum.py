@@ -11,7 +11,7 @@ from stunet_perfusion.networks.checkpoint_document import NetworkInput
 from stunet_perfusion.phantom import image_files
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.runs.provenance import sha256_of_path
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import Progress, no_progress
 from stunet_perfusion.training.phantom_cases import (
     VERBENA_BASELINE_FRAMES,
@@ -75,7 +75,8 @@ def _of_phantoms(
         image_files([Path(each) for each in paths]) for paths in (wanted.anatomies, wanted.validation, wanted.tumors)
     )
     if shared := set(heads) & set(unseen):
-        raise InputError(sorted(shared)[0], "is both trained on and validated on", "give other heads to --validation")
+        fact = "is both trained on and validated on"
+        raise InputError(sorted(shared)[0], fact, "give other heads for validation", Setting.VALIDATION)
     lessons = PhantomLessons(
         PhantomSource(heads, tumors), wanted.an_epoch, seed, recipe, settings.dose, wanted.slice_step, wanted.target
     )

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import Dataset, default_collate
 
 from stunet_perfusion.networks.stunet import StUNet
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import (
     CheckCancelled,
     Progress,
@@ -118,7 +118,8 @@ def learn_refinement_alone(network: nn.Module, processes: Processes, alone: bool
     :raises InputError: several processes, which wait for gradients of the whole network
     """
     if alone and processes.count > 1:
-        raise InputError("optimization.maps_first", "works with one process only", "use --devices 1, or set it to 0")
+        way_out = "train on 1 device, or set it to 0"
+        raise InputError("optimization.maps_first", "works with one process only", way_out, Setting.DEVICES)
     for layer in network.modules():
         if isinstance(layer, StUNet):
             layer.learns_refinement_alone = alone

@@ -11,7 +11,7 @@ from typing import Any, get_origin, get_type_hints
 from stunet_perfusion.dose.simulate import METHODS, check_dose
 from stunet_perfusion.networks.quantities import BOXES, INPUTS
 from stunet_perfusion.networks.strip_rule import StripRule
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 #: The dose as phantoms are scanned at it. Series that were scanned already have to be lowered by one of `METHODS`.
 PHYSICAL = "physical"
@@ -239,7 +239,8 @@ def parse_changes(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or "." not in name:
-            raise InputError("--set", f"'{text}' is no setting", "write for example --set optimization.epochs=3")
+            way_out = "write for example optimization.epochs=3"
+            raise InputError(Setting.TRAINING_SETTING, f"'{text}' is no setting", way_out)
         changes[name.strip()] = _toml_value(value.strip())
     return changes
 
@@ -296,7 +297,11 @@ def check_settings(settings: TrainingSettings) -> None:
         raise InputError("dose.lowest", "is above dose.highest", "change one of them")
     if bool(settings.cases.table) == bool(settings.phantoms.anatomies):
         raise InputError(
-            "settings", "need either cases or phantoms to train on", "give --cases TABLE, or --anatomy HEADS"
+            "settings",
+            "need either cases or phantoms to train on",
+            "give a table of cases, or heads to make phantoms of",
+            Setting.CASES,
+            Setting.ANATOMY,
         )
     if settings.cases.table and dose.method == PHYSICAL:
         raise InputError("dose.method", "a scanned case has one physical dose", f"use {' or '.join(METHODS)}")

@@ -13,15 +13,13 @@ from typing import Any
 
 import torch
 
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.staged import staged_file
 
 FORMAT_VERSION = 1
 
 #: Settings that may be changed between two runs of one training.
 _FREE = ("computing",)
-
-_WAY_OUT = "give the settings of before, or --restart to begin again"
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def load_state(path: Path, settings: dict[str, Any]) -> TrainingState | None:
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
         if stored["format_version"] != FORMAT_VERSION:
-            raise InputError(path, f"has format version {stored['format_version']}", "give --restart to begin again")
+            raise InputError(path, f"has format version {stored['format_version']}", "begin again", Setting.RESTART)
         document = json.loads(stored["document"])
         state = TrainingState(
             document["settings"],
@@ -89,10 +87,11 @@ def load_state(path: Path, settings: dict[str, Any]) -> TrainingState | None:
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(path, "is no state of a training", "give --restart to begin again") from None
+        raise InputError(path, "is no state of a training", "begin again", Setting.RESTART) from None
     for table, values in settings.items():
         for name, value in values.items():
             old = state.settings.get(table, {}).get(name)
             if table not in _FREE and old != value:
-                raise InputError(path, f"was trained with {table}.{name} {old}, not {value}", _WAY_OUT)
+                fact = f"was trained with {table}.{name} {old}, not {value}"
+                raise InputError(path, fact, "give the settings of before, or begin again", Setting.RESTART)
     return state

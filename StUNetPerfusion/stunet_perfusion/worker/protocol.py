@@ -37,13 +37,16 @@ and all others answer a request:
     {"id": 12, "event": "part", ...}                              of `preview` only
 and exactly one of
     {"id": 12, "event": "done", "result": {...}}
-    {"id": 12, "event": "failed", "subject": "...", "fact": "...", "way_out": "...", "message": "..."}
+    {"id": 12, "event": "failed", "subject": "...", "fact": "...", "way_out": "...", "subject_setting": null,
+     "settings": ["echo time"], "message": "..."}
     {"id": 12, "event": "cancelled"}
 
-`message` of `failed` is one sentence for people, without line feed, `subject: fact; way_out`. The `id` is null where a
-line was no request at all. The files of a result are named relative to FOLDER (`12/cbv.npy`). They are complete when
-`done` (or `part`) names them. A request that failed or was cancelled leaves no file: the files of a `part` are gone
-after `cancelled` and `failed`, so whoever finds one missing passes over that part.
+`message` of `failed` is one sentence for people, without line feed, `subject: fact; way_out`. `settings` are values of
+`support.errors.Setting`: what the user can change to mend it, for which the client has its own names. `subject_setting`
+is the subject where that is a setting, else null. The `id` is null where a line was no request at all. The files of a
+result are named relative to FOLDER (`12/cbv.npy`). They are complete when `done` (or `part`) names them. A request that
+failed or was cancelled leaves no file: the files of a `part` are gone after `cancelled` and `failed`, so whoever finds
+one missing passes over that part.
 
 What is asked for, and what `done` answers, is told below, one class a request: its fields are the arguments.
 """

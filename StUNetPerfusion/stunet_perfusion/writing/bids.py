@@ -16,7 +16,7 @@ from typing import Any
 
 from stunet_perfusion import __version__
 from stunet_perfusion.reading.bids import BidsName
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.writing.documents import write_json
 
 BIDS_VERSION = "1.10.0"
@@ -88,11 +88,10 @@ def bids_names(series: Path, desc: str, subject: str | None = None) -> BidsNames
         entities["sub"] = subject.removeprefix("sub-")
     label = entities.get("sub")
     if label is None:
-        raise InputError(
-            series.name, "has no sub-LABEL in its name, so --bids does not know the subject", "give --subject LABEL"
-        )
+        fact = "has no sub-LABEL in its name, so the subject of the BIDS names is not known"
+        raise InputError(series.name, fact, "give the subject's label", Setting.SUBJECT)
     if not re.fullmatch(r"[A-Za-z0-9]+", label):
-        raise InputError("--subject", f"'{label}' is no BIDS label", "use letters and digits only, for example 01")
+        raise InputError(Setting.SUBJECT, f"'{label}' is no BIDS label", "use letters and digits only, for example 01")
     return BidsNames(entities, desc)
 
 

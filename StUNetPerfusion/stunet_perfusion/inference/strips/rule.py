@@ -8,7 +8,7 @@ import numpy as np
 
 from stunet_perfusion.networks.quantities import LOG_ERROR_LIMITS
 from stunet_perfusion.networks.strip_rule import PADDINGS, StripRule
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 __all__ = [
     "EXPECTED_ERROR",
@@ -68,7 +68,7 @@ def strip_starts(slice_rows: int, strip_rows: int, stride: int) -> list[int]:
         raise InputError("strip", f"{strip_rows} rows do not fit a slice of {slice_rows}", "use lower strips")
     if not 1 <= stride <= strip_rows:
         raise InputError(
-            "--stride", f"{stride} is not between 1 and the {strip_rows} rows of a strip", "1 is the paper's choice"
+            Setting.STRIDE, f"{stride} is not between 1 and the {strip_rows} rows of a strip", "1 is the paper's choice"
         )
     last = slice_rows - strip_rows
     starts = list(range(0, last + 1, stride))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from stunet_perfusion.preprocessing.bolus import Bolus
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 
 def baseline_frames(choice: Literal["first", "auto"] | int, bolus: Bolus) -> int:
@@ -21,10 +21,10 @@ def baseline_frames(choice: Literal["first", "auto"] | int, bolus: Bolus) -> int
     if choice == "auto":
         return bolus.arrival
     if isinstance(choice, str) or choice < 1:
-        raise InputError("--baseline", f"'{choice}' names no frames", "give first, auto, or a number from 1 on")
+        raise InputError(Setting.BASELINE, f"'{choice}' names no frames", "give first, auto, or a number from 1 on")
     if choice > bolus.arrival:
         raise InputError(
-            "--baseline",
+            Setting.BASELINE,
             f"{choice} frames reach into the bolus, which arrives in frame {bolus.arrival}",
             f"give at most {bolus.arrival}, the frames before it arrives",
         )

@@ -19,7 +19,7 @@ from scipy.integrate import cumulative_trapezoid
 from stunet_perfusion.kinetics.concentration import concentration_curves
 from stunet_perfusion.kinetics.reference.circulant import checked_aif
 from stunet_perfusion.series import DscSeries
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import (
     CheckCancelled,
     Progress,
@@ -109,7 +109,8 @@ def _mean_of_not_enhancing(
         raise InputError(
             series.name,
             f"has {noise_frames} frames before the bolus, too few to tell enhancement from noise",
-            f"leave out --leakage-correction, or give a series with {_FEWEST_BASELINE_FRAMES} or more",
+            f"do not correct for leakage, or give a series with {_FEWEST_BASELINE_FRAMES} or more",
+            Setting.LEAKAGE_CORRECTION,
         )
     total, count = np.zeros(series.frames), 0
     for z in np.flatnonzero(mask.any(axis=(1, 2))):
@@ -121,6 +122,7 @@ def _mean_of_not_enhancing(
         raise InputError(
             series.name,
             "has no voxel in the brain that does not enhance, so leakage has nothing to be compared with",
-            "check the brain mask, or leave out --leakage-correction",
+            "check the brain mask, or do not correct for leakage",
+            Setting.LEAKAGE_CORRECTION,
         )
     return total / count, count
