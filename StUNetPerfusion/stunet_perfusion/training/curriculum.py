@@ -31,7 +31,8 @@ VALIDATION_STREAM = 10**6
 class Lessons(Protocol):
     """Cases to train on, `an_epoch` of them in each epoch. It can be pickled."""
 
-    an_epoch: int
+    @property
+    def an_epoch(self) -> int: ...
 
     def make(self, epoch: int, number: int) -> TrainingSlices:
         """Case `number` of an epoch: the same whenever and wherever it is made."""
