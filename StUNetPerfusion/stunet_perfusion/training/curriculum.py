@@ -116,7 +116,7 @@ def _of_cases(
     held_out: list[HeldOut] = []
     for n, case in list(enumerate(parts["validation"]))[rank::count]:
         progress(0.0, f"Reading validation case {n + 1} of {len(parts['validation'])}")
-        held_out.append(hold_out(case, wanted.target, settings.dose_method, settings.validation.slice_step))
+        held_out.append(hold_out(case, wanted.target, settings.dose.of_cases(), settings.validation.slice_step))
     described = {
         "data": f"{len(parts['train'])} scanned cases",
         "target": f"{wanted.target} CBV",

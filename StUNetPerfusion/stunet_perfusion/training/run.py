@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from stunet_perfusion.inference.strips import StripRule
 from stunet_perfusion.networks import checkpoint
+from stunet_perfusion.networks.blocks import begin_at_zero
 from stunet_perfusion.networks.build import build_network
 from stunet_perfusion.networks.checkpoint import Checkpoint, CheckpointInfo, NetworkInput
 from stunet_perfusion.networks.network import CbvNetwork
@@ -153,7 +153,7 @@ def run_training(
     return [] if processes.rank else history
 
 
-def network_of(settings: TrainingSettings) -> tuple[nn.Module, CheckpointInfo]:
+def network_of(settings: TrainingSettings) -> tuple[CbvNetwork, CheckpointInfo]:
     """A network with random weights, and what its checkpoint will say besides its training.
 
     One that is to correct the fit predicts 0 at first, and so begins with the fit.
@@ -171,8 +171,7 @@ def network_of(settings: TrainingSettings) -> tuple[nn.Module, CheckpointInfo]:
         raise InputError("strips.rows", f"{strips.rows} rows do not fit a slice of {wanted.size}", "use lower strips")
     target = TARGET_OF[wanted.input]
     if target == CORRECTION_TO_FIT:
-        nn.init.zeros_(network.head.weight)
-        nn.init.zeros_(network.head.bias)
+        begin_at_zero(network.head)
     expected = NetworkInput(wanted.frames, wanted.size, wanted.input, wanted.box)
     rule = StripRule(strips.rows, strips.padding)
     return network, CheckpointInfo(wanted.name, arguments, expected, rule, target=target)
@@ -207,7 +206,9 @@ def _group_sizes(settings: TrainingSettings, curriculum: Curriculum, processes: 
     return [min(group, total - start) for start in range(0, total, group)]
 
 
-def _strips(settings: TrainingSettings, network: CbvNetwork, groups: SeenAgain[TrainingSlices]) -> Iterator[StripDataset]:
+def _strips(
+    settings: TrainingSettings, network: CbvNetwork, groups: SeenAgain[TrainingSlices]
+) -> Iterator[StripDataset]:
     """The strips of an epoch, a group of cases at a time."""
     rule, size = settings.strips, settings.network.size
     for cases in groups.of_epoch():
@@ -223,7 +224,7 @@ def _strips(settings: TrainingSettings, network: CbvNetwork, groups: SeenAgain[T
 def _validate(
     settings: TrainingSettings,
     curriculum: Curriculum,
-    network: nn.Module,
+    network: CbvNetwork,
     info: CheckpointInfo,
     processes: Processes,
     epoch: int,
