@@ -66,6 +66,14 @@ def _with_fit(found: FirstPass, sample: np.ndarray) -> FittedFirstPass:
     return FittedFirstPass.of(found, fit, correlated_noise_of_fit(found, fit, sample, curves.baseline))
 
 
+@overload
+def first_pass_at_dose(
+    sample: np.ndarray, bolus: Bolus, found: FittedFirstPass, dose: float, method: Method, seed: int
+) -> FittedFirstPass: ...
+@overload
+def first_pass_at_dose(
+    sample: np.ndarray, bolus: Bolus, found: FirstPass, dose: float, method: Method, seed: int
+) -> FirstPass: ...
 def first_pass_at_dose(
     sample: np.ndarray, bolus: Bolus, found: FirstPass, dose: float, method: Method, seed: int
 ) -> FirstPass:

@@ -122,7 +122,8 @@ def nonlocal_means_fit(prepared: PreparedSeries) -> np.ndarray:
         maps = torch.from_numpy(of_slice.given[None, -MAPS[CURVES_AND_FIT] :])
         difference, _ = average(maps)
         # On top of the fit as it is, since the maps that are compared are cut in vessels.
-        values = of_slice.corrected + zero + np.float32(of_slice.unit) * difference[0].numpy()
+        fit = np.float32(0) if of_slice.corrected is None else of_slice.corrected
+        values = fit + zero + np.float32(of_slice.unit) * difference[0].numpy()
         return out_of_box(plan.box, values, plane.shape[1:])
 
     return np.stack([averaged(plane) for plane in np.moveaxis(prepared.series.signal, 1, 0)])

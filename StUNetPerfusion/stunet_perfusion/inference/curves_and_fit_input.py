@@ -15,9 +15,9 @@ import math
 
 import numpy as np
 
-from stunet_perfusion.curve_fit.first_pass import FirstPass
+from stunet_perfusion.curve_fit.first_pass import FittedFirstPass
 from stunet_perfusion.curve_fit.first_pass_measurement import find_first_pass
-from stunet_perfusion.curve_fit.slice_curves import SliceCurves
+from stunet_perfusion.curve_fit.slice_curves import FittedSliceCurves, SliceCurves
 from stunet_perfusion.inference.box import SquareBox, cropped, into_box
 from stunet_perfusion.inference.slice_input import SliceForNetwork
 from stunet_perfusion.inference.standardization import Standardization
@@ -48,7 +48,7 @@ class CurvesAndFitInput:
     target_clip = FIT_CLIP
     tells_blood_volume = True
 
-    def first_pass(self, prepared: PreparedSeries) -> FirstPass:
+    def first_pass(self, prepared: PreparedSeries) -> FittedFirstPass:
         """The first pass, with the fit of the brain's mean curve."""
         return find_first_pass(prepared, fitted=True)
 
@@ -89,24 +89,24 @@ def fit_unit(plan: Standardization) -> float:
     return math.hypot(found.curve_noise * found.fit.noise_gain / CLOSED_FORM_UNIT, SMALLEST_FIT_NOISE)
 
 
-def _first_pass(plan: Standardization) -> FirstPass:
-    if plan.first_pass is None or plan.first_pass.fit is None:
+def _first_pass(plan: Standardization) -> FittedFirstPass:
+    if plan.first_pass is None:
         raise ValueError("the standardization was planned for another input")
     return plan.first_pass
 
 
-def _fit_from_mean(curves: SliceCurves) -> np.ndarray:
+def _fit_from_mean(curves: FittedSliceCurves) -> np.ndarray:
     """(Y, X) the fit, from the brain's mean on, in halves of it, and cut."""
     values = (curves.fitted_blood_volume() - 1) / np.float32(CLOSED_FORM_UNIT)
     return np.clip(values, -FIT_CLIP, FIT_CLIP, out=values)
 
 
-def _correlated_noise(curves: SliceCurves) -> np.ndarray:
+def _correlated_noise(curves: FittedSliceCurves) -> np.ndarray:
     """(Y, X) in halves of the brain's mean."""
     return curves.correlated_noise() / np.float32(CLOSED_FORM_UNIT)
 
 
-def _curves_and_maps(plan: Standardization, box: SquareBox, curves: SliceCurves) -> np.ndarray:
+def _curves_and_maps(plan: Standardization, box: SquareBox, curves: FittedSliceCurves) -> np.ndarray:
     """Curves, and the maps that follow them. The curves at hand are cut.
 
     :param box: as it lies in the curves
@@ -122,7 +122,7 @@ def _curves_and_maps(plan: Standardization, box: SquareBox, curves: SliceCurves)
     return result
 
 
-def _maps(plan: Standardization, curves: SliceCurves) -> list[np.ndarray]:
+def _maps(plan: Standardization, curves: FittedSliceCurves) -> list[np.ndarray]:
     """(Y, X) each: fit, fit over noise, logarithm of the noise, baseline, arrival."""
     unit, baseline = np.float32(CLOSED_FORM_UNIT), curves.baseline / np.float32(plan.signal_sd)
     fit, noise = curves.fitted_blood_volume() / unit, curves.fit_noise() / unit

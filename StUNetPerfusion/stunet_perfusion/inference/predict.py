@@ -191,7 +191,7 @@ def predict_standardized(
     shape = prepared.brain.shape
     stages = take_apart(network, info.input.frames)
     volume = empty_average(shape, network)
-    with_brain = np.flatnonzero(prepared.brain.any(axis=(1, 2)))
+    with_brain: list[int] = np.flatnonzero(prepared.brain.any(axis=(1, 2))).tolist()
 
     def standardized(z: int) -> SliceForNetwork:
         return slice_for_network(plan, prepared.series.signal[:, z], noise=info.noise_error > 0)

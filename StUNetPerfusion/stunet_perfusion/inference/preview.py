@@ -112,10 +112,12 @@ def plan_at_dose(
     The signal before the bolus does not know the dose. The area under the brain's curves does, and is found in some
     voxels, whose noise is drawn for them alone.
 
-    :param plan: at full dose, with a first pass
+    :param plan: at full dose; one without a first pass knows no dose and stays as it is
     :param sample: (T, n) at full dose, as `sample_brain` takes it
     :raises InputError: as `first_pass_at_dose`
     """
+    if plan.first_pass is None:
+        return plan
     return replace(plan, first_pass=first_pass_at_dose(sample, bolus, plan.first_pass, dose, method, seed))
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from stunet_perfusion.curve_fit.first_pass import FirstPass
+from stunet_perfusion.curve_fit.first_pass import FittedFirstPass
 from stunet_perfusion.inference.standardization import Standardization
 from stunet_perfusion.kinetics.cbv_scale import CbvScale
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
@@ -44,7 +44,7 @@ class InputKind(Protocol):
     #: whether the network's own numbers tell blood volume; those of z-scores do not
     tells_blood_volume: bool
 
-    def first_pass(self, prepared: PreparedSeries) -> FirstPass | None:
+    def first_pass(self, prepared: PreparedSeries) -> FittedFirstPass | None:
         """What the curves of a series are measured by, or None where no curve is needed.
 
         :raises InputError: as `find_first_pass`

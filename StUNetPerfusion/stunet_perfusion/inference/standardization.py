@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stunet_perfusion.curve_fit.first_pass import FirstPass
+from stunet_perfusion.curve_fit.first_pass import FittedFirstPass
 from stunet_perfusion.inference.box import SquareBox
 from stunet_perfusion.networks.quantities import SIGNAL
 from stunet_perfusion.series import Grid
@@ -31,4 +31,4 @@ class Standardization:
     signal_sd: float
     grid: Grid
     quantity: str = SIGNAL
-    first_pass: FirstPass | None = None
+    first_pass: FittedFirstPass | None = None

@@ -31,6 +31,13 @@ class Convolution(nn.Sequential):
         return cast(ConvolutionLayer, self[0])
 
 
+def begin_at_zero(layer: ConvolutionLayer) -> None:
+    """Let a layer that has learned nothing yet predict 0."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
 def maximum_over_time(features: torch.Tensor) -> torch.Tensor:
     """(N, C, T, Y, X) -> (N, C, Y, X): the paper's skip connections, which take time out by a maximum.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from stunet_perfusion.networks.blocks import begin_at_zero
 from stunet_perfusion.networks.nonlocal_means import NonlocalMeans
 from stunet_perfusion.networks.quantities import CURVES_AND_FIT, MAPS
 
@@ -38,13 +39,13 @@ class MapRefinement(nn.Module):
             # Without normalization torch's own weights, by which each layer shrinks what it is given, would leave
             # hardly anything to learn from after a few.
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
             layers += [layer, nn.ReLU(inplace=True)]
             channels = width
         self.body = nn.Sequential(*layers)
         self.head = nn.Conv2d(width, outputs, 1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        begin_at_zero(self.head)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """:param maps: (N, maps, Y, X)

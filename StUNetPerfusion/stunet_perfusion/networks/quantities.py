@@ -5,10 +5,13 @@ The quantities themselves are computed in `inference.signal_input` and `inferenc
 
 from __future__ import annotations
 
+from typing import Final, Literal
+
 #: The paper's input, and the input of ours.
-SIGNAL = "signal"
-CURVES_AND_FIT = "curves-and-fit"
-INPUTS = (SIGNAL, CURVES_AND_FIT)
+Input = Literal["signal", "curves-and-fit"]
+SIGNAL: Final = "signal"
+CURVES_AND_FIT: Final = "curves-and-fit"
+INPUTS: tuple[Input, ...] = (SIGNAL, CURVES_AND_FIT)
 
 #: The paper's output, and the output of ours. Each input has one.
 Z_SCORE = "z-score"
@@ -17,9 +20,10 @@ TARGET_OF = {SIGNAL: Z_SCORE, CURVES_AND_FIT: CORRECTION_TO_FIT}
 
 #: The paper's square, as tight around the brain as it can be, whatever that does to the pixels; and the pixels of the
 #: series as they are, where the brain fits: neither its noise nor its edges are resampled.
-TIGHT = "tight"
-PIXELS = "pixels"
-BOXES = (TIGHT, PIXELS)
+Box = Literal["tight", "pixels"]
+TIGHT: Final = "tight"
+PIXELS: Final = "pixels"
+BOXES: tuple[Box, ...] = (TIGHT, PIXELS)
 
 #: What the identifiers stand for, for people.
 IN_WORDS = {

@@ -9,6 +9,7 @@ from torch import nn
 
 from stunet_perfusion.networks.blocks import (
     Convolution,
+    begin_at_zero,
     check_multiple,
     maximum_over_time,
     mean_and_maximum_over_time,
@@ -101,18 +102,17 @@ class StUNet(CbvNetwork):
         self.learns_refinement_alone = False
         if refine:
             # The refinement's part is learned first: what the decoder says before it knows anything would be noise.
-            nn.init.zeros_(self.head.weight)
-            nn.init.zeros_(self.head.bias)
+            begin_at_zero(self.head)
 
     def forward(self, strips: torch.Tensor) -> torch.Tensor:
         """:param strips: (N, T, Y, X) standardized signal; with maps (N, T + maps, Y, X)
         :returns: (N, Y, X) standardized CBV; of a network that says its error, (N, 2, Y, X): CBV and the logarithm of
             the error's standard deviation
         """
-        if self.training and self.learns_refinement_alone:
+        if self.training and self.learns_refinement_alone and self.refinement is not None:
             return self.refinement(strips[:, -self.maps :]).squeeze(1)
         features = self.encoder[0](with_maps(strips, self.maps))
-        skips = []
+        skips: list[torch.Tensor] = []
         for reduction, level in zip(self.reductions, self.encoder[1:], strict=True):
             skip = SKIPS[self.skip](features)
             if self.joined_maps and not skips:

@@ -6,9 +6,11 @@ import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from stunet_perfusion.support.errors import InputError
@@ -17,7 +19,9 @@ _Job = TypeVar("_Job", bound=tuple)
 _Result = TypeVar("_Result")
 
 
-def in_background(make: Callable[..., _Result], jobs: Iterable[_Job], workers: int, ahead: int) -> Iterator[_Result]:
+def in_background(
+    make: Callable[..., _Result], jobs: Iterable[_Job], workers: int, ahead: int
+) -> Generator[_Result, None, None]:
     """The results of `make(*job)`, in the order of the jobs.
 
     :param make: can be pickled, and so can its results
@@ -37,8 +41,7 @@ def in_background(make: Callable[..., _Result], jobs: Iterable[_Job], workers: i
     try:
         remaining = iter(jobs)
         while True:
-            while len(waiting) < max(ahead, 1) and (job := next(remaining, None)) is not None:
-                waiting.append(pool.submit(make, *job))
+            waiting.extend(pool.submit(make, *job) for job in islice(remaining, max(ahead, 1) - len(waiting)))
             if not waiting:
                 return
             yield waiting.popleft().result()
@@ -98,9 +101,10 @@ def _start() -> None:
 
     torch.set_num_threads(1)
     parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
-    def leave_with_parent() -> None:
-        parent.join()
-        os._exit(1)
 
-    threading.Thread(target=leave_with_parent, daemon=True).start()
+def _leave_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

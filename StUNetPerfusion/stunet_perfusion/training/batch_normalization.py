@@ -44,13 +44,19 @@ class BatchNormalizationOverProcesses(_BatchNorm):
         mean = sums[:-1] / total
         centered = values - mean.view(channels)
         variance = _Sum.apply(centered.square().sum(axes)) / total
-        with torch.no_grad():
-            self.num_batches_tracked.add_(1)
-            unbiased = variance * (total / (total - 1).clamp(min=1))
-            self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
-            self.running_var.lerp_(unbiased.to(self.running_var), self.momentum)
+        self._track(mean, variance, total)
         gain = self.weight * torch.rsqrt(variance + self.eps)
         return (centered * gain.view(channels) + self.bias.view(channels)).to(features.dtype)
+
+    @torch.no_grad()
+    def _track(self, mean: torch.Tensor, variance: torch.Tensor, total: torch.Tensor) -> None:
+        unbiased = variance * (total / (total - 1).clamp(min=1))
+        running_mean, running_var, batches = self.running_mean, self.running_var, self.num_batches_tracked
+        if running_mean is None or running_var is None or batches is None or self.momentum is None:
+            raise ValueError("a normalization that keeps no running statistics does not train over processes")
+        batches.add_(1)
+        running_mean.lerp_(mean.to(running_mean), self.momentum)
+        running_var.lerp_(unbiased.to(running_var), self.momentum)
 
     def _check_input_dim(self, features: torch.Tensor) -> None:
         """Any number of dimensions."""

@@ -80,9 +80,9 @@ def fit_error(samples: Mapping[float, Sequence[ErrorSample]], noise: float | Non
         short = max(LEVEL - float(np.percentile(of_dose, _PERSONS_BELOW)) for of_dose in held)
         return max(short, 0.0), sum(map(sum, held))
 
-    noises = _NOISE if noise is None else (noise,)
-    learned, noise = min(((a, b) for a in _LEARNED for b in noises), key=beyond)
-    return round(float(learned), 2), round(float(noise), 2)
+    noises = _NOISE.tolist() if noise is None else [noise]
+    learned, of_noise = min(((a, b) for a in _LEARNED.tolist() for b in noises), key=beyond)
+    return round(learned, 2), round(of_noise, 2)
 
 
 def coverage(of_persons: Sequence[ErrorSample], learned: float, noise: float) -> float:
@@ -126,4 +126,5 @@ def _sample(
     error = predicted.mean - (phantom.cbv - own.mean) / own.sd
     voxels = np.flatnonzero(prepared.brain)
     chosen = generator.choice(voxels, min(_VOXELS, len(voxels)), replace=False)
-    return ErrorSample(*(values.ravel()[chosen] for values in (error, predicted.error, np.stack(noise))))
+    learned = predicted.uncertainty
+    return ErrorSample(error.ravel()[chosen], learned.ravel()[chosen], np.stack(noise).ravel()[chosen])

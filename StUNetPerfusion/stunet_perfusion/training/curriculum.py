@@ -31,7 +31,8 @@ VALIDATION_STREAM = 10**6
 class Lessons(Protocol):
     """Cases to train on, `an_epoch` of them in each epoch. It can be pickled."""
 
-    an_epoch: int
+    @property
+    def an_epoch(self) -> int: ...
 
     def make(self, epoch: int, number: int) -> TrainingSlices:
         """Case `number` of an epoch: the same whenever and wherever it is made."""
@@ -116,7 +117,7 @@ def _of_cases(
     held_out: list[HeldOut] = []
     for n, case in list(enumerate(parts["validation"]))[rank::count]:
         progress(0.0, f"Reading validation case {n + 1} of {len(parts['validation'])}")
-        held_out.append(hold_out(case, wanted.target, settings.dose_method, settings.validation.slice_step))
+        held_out.append(hold_out(case, wanted.target, settings.dose.of_cases(), settings.validation.slice_step))
     described = {
         "data": f"{len(parts['train'])} scanned cases",
         "target": f"{wanted.target} CBV",

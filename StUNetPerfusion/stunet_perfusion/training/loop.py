@@ -6,10 +6,11 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import default_collate
 
 from stunet_perfusion.networks.stunet import StUNet
 from stunet_perfusion.support.errors import InputError, Setting
@@ -28,6 +29,14 @@ from stunet_perfusion.training.settings import Optimization
 _STEPS_BETWEEN_LOOKS = 16
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+class Strips(Protocol):
+    """Strips in an order of their own, as `StripDataset` holds them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, item: int, /) -> Batch: ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class EpochStrips:
     :param count: how many there are
     """
 
-    parts: Iterable[Dataset]
+    parts: Iterable[Strips]
     count: int = 1
 
 
@@ -223,7 +232,7 @@ def _step(
     return processes.total(own)
 
 
-def _batches(part: Dataset, size: int, count: int, generator: torch.Generator, device: torch.device) -> Iterator[Batch]:
+def _batches(part: Strips, size: int, count: int, generator: torch.Generator, device: torch.device) -> Iterator[Batch]:
     """Strips in random order, `count` batches of them."""
     order = torch.randperm(len(part), generator=generator).tolist()
     for first in range(0, count * size, size):

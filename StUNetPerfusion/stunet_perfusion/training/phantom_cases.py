@@ -22,7 +22,7 @@ from stunet_perfusion.phantom import (
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.doses import draw_share, lowered
-from stunet_perfusion.training.settings import PHYSICAL, DoseSettings
+from stunet_perfusion.training.settings import PHYSICAL, DoseSettings, Target
 from stunet_perfusion.training.strip_dataset import TrainingSlices, training_slices
 
 #: Verbena takes S0 from the first frame.
@@ -113,7 +113,7 @@ def training_case(
     recipe: NetworkInput,
     dose: DoseSettings,
     slice_step: int = SLICE_STEP,
-    target: str = "truth",
+    target: Target = "truth",
 ) -> TrainingSlices:
     """One phantom at a random dose, with its noise-free truth as target, or as in the paper the reference map.
 
@@ -128,13 +128,13 @@ def training_case(
         phantom, generator = random_phantom(source, (*seed, draw), slice_step)
         share = draw_share(dose, generator)
         try:
-            physical = dose.method in ("", PHYSICAL)
-            full = None if physical and target == "truth" else prepare(phantom.series())
-            if physical:
+            method = dose.method or PHYSICAL
+            full = None if method == PHYSICAL and target == "truth" else prepare(phantom.series())
+            if full is None or method == PHYSICAL:
                 prepared = prepare(phantom.series(share))
             else:
-                prepared = lowered(full, share, dose.method, int(generator.integers(2**31)))
-            cbv = phantom.cbv if target == "truth" else closed_form(full, VERBENA_BASELINE_FRAMES)
+                prepared = lowered(full, share, method, int(generator.integers(2**31)))
+            cbv = phantom.cbv if full is None or target == "truth" else closed_form(full, VERBENA_BASELINE_FRAMES)
         except InputError:
             continue
         return training_slices(prepared, cbv, phantom.mask, recipe)
@@ -160,7 +160,7 @@ class PhantomLessons:
     recipe: NetworkInput
     dose: DoseSettings
     slice_step: int = SLICE_STEP
-    target: str = "truth"
+    target: Target = "truth"
 
     def make(self, epoch: int, number: int) -> TrainingSlices:
         """Phantom `number` of an epoch."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from stunet_perfusion.inference.strips import StripRule
 from stunet_perfusion.networks import checkpoint
+from stunet_perfusion.networks.blocks import begin_at_zero
 from stunet_perfusion.networks.build import build_network
 from stunet_perfusion.networks.checkpoint import Checkpoint, CheckpointInfo, NetworkInput
+from stunet_perfusion.networks.network import CbvNetwork
 from stunet_perfusion.networks.quantities import CORRECTION_TO_FIT, MAPS, TARGET_OF
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.processors import processors
@@ -28,7 +29,7 @@ from stunet_perfusion.training.processes import Processes, start_processes
 from stunet_perfusion.training.seen_again import SeenAgain
 from stunet_perfusion.training.settings import TrainingSettings
 from stunet_perfusion.training.state import TrainingState, load_state, save_state
-from stunet_perfusion.training.strip_dataset import StripDataset
+from stunet_perfusion.training.strip_dataset import StripDataset, TrainingSlices
 from stunet_perfusion.training.validation import mean_by_dose, validate
 
 
@@ -87,7 +88,7 @@ def run_training(
         fact = "is not the same for all machines, some of which would go on and some begin"
         raise InputError(files.state, fact, "write to a disk that all of them share")
     if first_epoch >= optimization.epochs:
-        return [] if processes.rank else state.history
+        return [] if processes.rank or state is None else state.history
     curriculum = curriculum_of(settings, info.input, (processes.rank, processes.count), progress)
     if state is not None:
         network.load_state_dict(state.weights)
@@ -152,7 +153,7 @@ def run_training(
     return [] if processes.rank else history
 
 
-def network_of(settings: TrainingSettings) -> tuple[nn.Module, CheckpointInfo]:
+def network_of(settings: TrainingSettings) -> tuple[CbvNetwork, CheckpointInfo]:
     """A network with random weights, and what its checkpoint will say besides its training.
 
     One that is to correct the fit predicts 0 at first, and so begins with the fit.
@@ -170,8 +171,7 @@ def network_of(settings: TrainingSettings) -> tuple[nn.Module, CheckpointInfo]:
         raise InputError("strips.rows", f"{strips.rows} rows do not fit a slice of {wanted.size}", "use lower strips")
     target = TARGET_OF[wanted.input]
     if target == CORRECTION_TO_FIT:
-        nn.init.zeros_(network.head.weight)
-        nn.init.zeros_(network.head.bias)
+        begin_at_zero(network.head)
     expected = NetworkInput(wanted.frames, wanted.size, wanted.input, wanted.box)
     rule = StripRule(strips.rows, strips.padding)
     return network, CheckpointInfo(wanted.name, arguments, expected, rule, target=target)
@@ -189,7 +189,7 @@ def _together(settings: TrainingSettings, processes: Processes) -> int:
 
 def _prepared(
     settings: TrainingSettings, curriculum: Curriculum, processes: Processes, first_epoch: int
-) -> Iterator[Any]:
+) -> Generator[TrainingSlices, None, None]:
     """All cases of all epochs to come, prepared in the background."""
     lessons = curriculum.lessons
     numbers = _numbers(lessons.an_epoch, processes)
@@ -206,7 +206,9 @@ def _group_sizes(settings: TrainingSettings, curriculum: Curriculum, processes: 
     return [min(group, total - start) for start in range(0, total, group)]
 
 
-def _strips(settings: TrainingSettings, network: nn.Module, groups: SeenAgain) -> Iterator[StripDataset]:
+def _strips(
+    settings: TrainingSettings, network: CbvNetwork, groups: SeenAgain[TrainingSlices]
+) -> Iterator[StripDataset]:
     """The strips of an epoch, a group of cases at a time."""
     rule, size = settings.strips, settings.network.size
     for cases in groups.of_epoch():
@@ -222,7 +224,7 @@ def _strips(settings: TrainingSettings, network: nn.Module, groups: SeenAgain) -
 def _validate(
     settings: TrainingSettings,
     curriculum: Curriculum,
-    network: nn.Module,
+    network: CbvNetwork,
     info: CheckpointInfo,
     processes: Processes,
     epoch: int,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from stunet_perfusion.cases import FILES, Case, read_cases
+from stunet_perfusion.dose.simulate import Method
 from stunet_perfusion.kinetics.aif import automatic_aif
 from stunet_perfusion.kinetics.reference import reference_cbv
 from stunet_perfusion.networks.checkpoint_document import NetworkInput
@@ -17,7 +17,7 @@ from stunet_perfusion.reading import read_map, read_mask, read_series
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.doses import draw_share, lowered
-from stunet_perfusion.training.settings import DoseSettings
+from stunet_perfusion.training.settings import DoseSettings, Target
 from stunet_perfusion.training.strip_dataset import TrainingSlices, training_slices
 from stunet_perfusion.training.subject_split import split_subjects
 from stunet_perfusion.training.validation import HeldOutCase
@@ -31,7 +31,7 @@ _SERIES = "dsc.nii.gz"
 _FOLDER_NAMES = {"truth": "truth_cbv"}
 
 
-def find_cases(place: Path, split: Sequence[int], seed: int) -> list[Case]:
+def find_cases(place: Path, split: tuple[int, int, int], seed: int) -> list[Case]:
     """Cases with their parts.
 
     :param place: a table, a folder with one, or a folder of folders that each hold `dsc.nii.gz` and maps beside it
@@ -48,7 +48,7 @@ def find_cases(place: Path, split: Sequence[int], seed: int) -> list[Case]:
         cases = read_cases(place / TABLE if place.is_dir() else place)
     if any(case.part for case in cases):
         return cases
-    parts = split_subjects([_person(case) for case in cases], seed, tuple(split))
+    parts = split_subjects([_person(case) for case in cases], seed, split)
     return [replace(case, part=parts[_person(case)]) for case in cases]
 
 
@@ -65,7 +65,7 @@ class CaseLessons:
     """
 
     cases: tuple[Case, ...]
-    target: str
+    target: Target
     seed: int
     recipe: NetworkInput
     dose: DoseSettings
@@ -81,11 +81,11 @@ class CaseLessons:
         generator = np.random.default_rng([self.seed, epoch, number])
         full, target, brain = open_case(self.cases[order[number]], self.target)
         share = draw_share(self.dose, generator)
-        low = lowered(full, share, self.dose.method or "equation1", int(generator.integers(2**31)))
+        low = lowered(full, share, self.dose.of_cases(), int(generator.integers(2**31)))
         return training_slices(low, target, brain, self.recipe, self.slice_step)
 
 
-def open_case(case: Case, target: str) -> tuple[PreparedSeries, np.ndarray, np.ndarray]:
+def open_case(case: Case, target: Target) -> tuple[PreparedSeries, np.ndarray, np.ndarray]:
     """Read a case.
 
     :param target: `reference`: the case's map, else the closed form of its series; `truth`: the case's
@@ -104,7 +104,7 @@ def open_case(case: Case, target: str) -> tuple[PreparedSeries, np.ndarray, np.n
     return prepared, cbv, prepared.brain & np.isfinite(cbv)
 
 
-def hold_out(case: Case, target: str, method: str, slice_step: int) -> HeldOutCase:
+def hold_out(case: Case, target: Target, method: Method, slice_step: int) -> HeldOutCase:
     """A case to validate with, of which only some slices are kept in memory.
 
     :raises InputError: as `open_case`

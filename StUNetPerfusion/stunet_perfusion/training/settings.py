@@ -6,21 +6,22 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-from stunet_perfusion.dose.simulate import METHODS, check_dose
-from stunet_perfusion.networks.quantities import BOXES, INPUTS
+from stunet_perfusion.dose.simulate import METHODS, Method, check_dose
+from stunet_perfusion.networks.quantities import BOXES, INPUTS, Box, Input
 from stunet_perfusion.networks.strip_rule import StripRule
 from stunet_perfusion.support.errors import InputError, Setting
 
 #: The dose as phantoms are scanned at it. Series that were scanned already have to be lowered by one of `METHODS`.
-PHYSICAL = "physical"
+PHYSICAL: Final = "physical"
 
-LOSSES = ("l2", "robust")
-SCHEDULES = ("constant", "cosine")
-TRUTH_OR_REFERENCE = ("reference", "truth")
-TRAINED_ON = ("strips", "slices")
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+Loss = Literal["l2", "robust"]
+Schedule = Literal["constant", "cosine"]
+Target = Literal["reference", "truth"]
+TrainedOn = Literal["strips", "slices"]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+DoseMethod = Literal["", "physical", "equation1", "noise-matched"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class NetworkSettings:
     arguments: dict[str, Any] = field(default_factory=dict)
     frames: int = 64
     size: int = 256
-    box: str = "tight"
-    input: str = "signal"
+    box: Box = "tight"
+    input: Input = "signal"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class StripSettings:
     step: int = 8
     padding: str = "zero"
     together: int = 12
-    train: str = "strips"
+    train: TrainedOn = "strips"
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,8 @@ class CaseSettings:
     """
 
     table: str = ""
-    split: tuple[int, ...] = (25, 12, 12)
-    target: str = "reference"
+    split: tuple[int, int, int] = (25, 12, 12)
+    target: Target = "reference"
     slice_step: int = 1
 
 
@@ -100,7 +101,7 @@ class PhantomSettings:
     tumors: tuple[str, ...] = ()
     an_epoch: int = 25
     slice_step: int = 4
-    target: str = "truth"
+    target: Target = "truth"
     epochs: int = 1
 
 
@@ -115,10 +116,19 @@ class DoseSettings:
     :param highest: to here
     """
 
-    method: str = ""
+    method: DoseMethod = ""
     shares: tuple[float, ...] = ()
     lowest: float = 0.2
     highest: float = 1.0
+
+    def of_cases(self) -> Method:
+        """How scanned cases are brought to a lower dose.
+
+        :raises InputError: `physical`
+        """
+        if self.method == PHYSICAL:
+            raise InputError("dose.method", "a scanned case has one physical dose", f"use {' or '.join(METHODS)}")
+        return self.method or "equation1"
 
 
 @dataclass(frozen=True)
@@ -143,8 +153,8 @@ class Optimization:
     epochs: int = 200
     batch: int = 8
     learning_rate: float = 1e-3
-    schedule: str = "constant"
-    loss: str = "l2"
+    schedule: Schedule = "constant"
+    loss: Loss = "l2"
     error_weight: float = 0.1
     settled: float = 0.0
     maps_first: float = 0.0
@@ -182,7 +192,7 @@ class ComputingSettings:
     device: str = "auto"
     devices: int = 1
     nodes: int = 1
-    precision: str = "32-true"
+    precision: Precision = "32-true"
     workers: int = -1
 
 
@@ -204,7 +214,7 @@ class TrainingSettings:
         return _plain(asdict(self))
 
     @property
-    def dose_method(self) -> str:
+    def dose_method(self) -> Literal["physical"] | Method:
         """How the dose is lowered."""
         return self.dose.method or (PHYSICAL if self.phantoms.anatomies else "equation1")
 
@@ -254,17 +264,17 @@ def check_settings(settings: TrainingSettings) -> None:
     for name, value, known in (
         ("network.input", network.input, INPUTS),
         ("network.box", network.box, BOXES),
-        ("cases.target", settings.cases.target, TRUTH_OR_REFERENCE),
-        ("phantoms.target", settings.phantoms.target, TRUTH_OR_REFERENCE),
-        ("dose.method", dose.method, ("", PHYSICAL, *METHODS)),
-        ("optimization.schedule", optimization.schedule, SCHEDULES),
-        ("optimization.loss", optimization.loss, LOSSES),
-        ("strips.train", settings.strips.train, TRAINED_ON),
-        ("computing.precision", settings.computing.precision, PRECISIONS),
+        ("cases.target", settings.cases.target, get_args(Target)),
+        ("phantoms.target", settings.phantoms.target, get_args(Target)),
+        ("dose.method", dose.method, get_args(DoseMethod)),
+        ("optimization.schedule", optimization.schedule, get_args(Schedule)),
+        ("optimization.loss", optimization.loss, get_args(Loss)),
+        ("strips.train", settings.strips.train, get_args(TrainedOn)),
+        ("computing.precision", settings.computing.precision, get_args(Precision)),
     ):
         if value not in known:
             raise InputError(name, f"'{value}' is not known", f"use {', '.join(filter(None, known))}")
-    for name, value, least in (
+    for name, number, least in (
         ("optimization.epochs", optimization.epochs, 1),
         ("optimization.batch", optimization.batch, 1),
         ("strips.step", settings.strips.step, 1),
@@ -279,8 +289,8 @@ def check_settings(settings: TrainingSettings) -> None:
         ("computing.nodes", settings.computing.nodes, 1),
         ("computing.workers", settings.computing.workers, -1),
     ):
-        if value < least:
-            raise InputError(name, f"{value} is too few", f"give at least {least}")
+        if number < least:
+            raise InputError(name, f"{number} is too few", f"give at least {least}")
     if not optimization.learning_rate > 0:
         raise InputError("optimization.learning_rate", f"{optimization.learning_rate:g} is not above 0", "try 0.001")
     if not 0 <= optimization.settled <= 1:
@@ -303,8 +313,8 @@ def check_settings(settings: TrainingSettings) -> None:
             Setting.CASES,
             Setting.ANATOMY,
         )
-    if settings.cases.table and dose.method == PHYSICAL:
-        raise InputError("dose.method", "a scanned case has one physical dose", f"use {' or '.join(METHODS)}")
+    if settings.cases.table:
+        dose.of_cases()
     rule = StripRule(settings.strips.rows, settings.strips.padding)
     if settings.strips.train == "slices" and rule.padding != "context":
         fact = "are no sum of strips that are padded with zeros"
@@ -361,7 +371,7 @@ def _fill(subject: str, values: Any, tables: Mapping[str, Any]) -> Any:
 
 
 def _converted(subject: str, name: str, value: Any, hint: Any) -> Any:
-    kind = get_origin(hint) or hint
+    kind = str if get_origin(hint) is Literal else get_origin(hint) or hint
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind is tuple:
@@ -378,15 +388,17 @@ def _relative_to(folder: Path, settings: TrainingSettings) -> TrainingSettings:
     def place(text: str) -> str:
         return text if text in ("", "mni") else str(folder / text)
 
-    phantoms = {name: tuple(map(place, getattr(settings.phantoms, name))) for name in _PATHS_OF_PHANTOMS}
+    phantoms = settings.phantoms
     return replace(
         settings,
         cases=replace(settings.cases, table=place(settings.cases.table)),
-        phantoms=replace(settings.phantoms, **phantoms),
+        phantoms=replace(
+            phantoms,
+            anatomies=tuple(map(place, phantoms.anatomies)),
+            validation=tuple(map(place, phantoms.validation)),
+            tumors=tuple(map(place, phantoms.tumors)),
+        ),
     )
-
-
-_PATHS_OF_PHANTOMS = ("anatomies", "validation", "tumors")
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from stunet_perfusion.dose.simulate import Method
 from stunet_perfusion.inference.predict import predict_standardized
 from stunet_perfusion.kinetics.cbv_scale import CLIP, has_spread
 from stunet_perfusion.metrics import l2, pearson, standardized
@@ -67,7 +68,7 @@ class HeldOutCase:
     prepared: PreparedSeries
     target: np.ndarray
     brain: np.ndarray
-    method: str
+    method: Method
 
     def at(self, dose: float) -> PreparedSeries:
         return lowered(self.prepared, dose, self.method, seed=0)
