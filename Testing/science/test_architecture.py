@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "StUNetPerfusion" / "stunet_perf
 #: Each knows only those before it. `Documentation/architecture.md` draws the same.
 ROOMS = (
     *("support", "series", "cases", "reading", "writing", "dicom_export", "preprocessing", "kinetics", "metrics"),
-    *("dose", "curve_fit", "networks", "inference", "phantom", "runs", "api", "training", "evaluation", "cohort"),
-    *("qin", "benchmarks", "worker", "cli", "__main__"),
+    *("dose", "curve_fit", "regions", "networks", "inference", "phantom", "runs", "api", "training", "evaluation"),
+    *("cohort", "qin", "benchmarks", "worker", "cli", "__main__"),
 )
 
 

@@ -85,6 +85,7 @@ def test_finds_everything_itself(tmp_path, capsys):
         "cbf.nii.gz",
         "cbv.nii.gz",
         "mtt.nii.gz",
+        "ncbv.nii.gz",
         "report.json",
     ]
     assert report == json.loads((tmp_path / "out" / "report.json").read_text())

@@ -41,6 +41,8 @@ CODES = {
     "mtt": ("113052", "Mean Transit Time", "s", 1),
     "cbv_uncertainty": ("126398", "Relative Regional Blood Volume", "ml/(100.ml)", 100),
     "cbv_standardized": ("113071", "Z-score", "1", 1),
+    "ncbv": ("126398", "Relative Regional Blood Volume", "1", 1),
+    "ncbv_uncertainty": ("126398", "Relative Regional Blood Volume", "1", 1),
 }
 
 
@@ -131,7 +133,7 @@ def test_what_is_measured_is_said_in_the_codes_of_the_standard(exported, name: s
         assert quantity.CodeMeaning == meaning
         # Only the uncertainty is a statistic of what it is named after.
         statistic = definition.get("121401")
-        assert (statistic is not None and statistic.CodeValue == "386136009") == (name == "cbv_uncertainty")
+        assert (statistic is not None and statistic.CodeValue == "386136009") == ("uncertainty" in name)
     assert image.RealWorldValueMappingSequence[0].RealWorldValueSlope == float(image.RescaleSlope)
 
 

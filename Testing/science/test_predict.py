@@ -189,7 +189,8 @@ def predict(folder, *options):
 def test_the_command_writes_maps_on_the_grid_and_a_report(files, series, brain, capsys):
     assert predict(files, "--dose", "0.5", "--method", "noise-matched", "--seed", "4") == 0
     names = sorted(path.name for path in (files / "out").iterdir())
-    assert names == ["cbv.nii.gz", "cbv_standardized.nii.gz", "cbv_uncertainty.nii.gz", "report.json"]
+    expected = ["cbv", "cbv_standardized", "cbv_uncertainty", "nawm", "ncbv", "ncbv_uncertainty"]
+    assert names == [*(f"{name}.nii.gz" for name in expected), "report.json"]
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((files / "out" / "report.json").read_text())
     assert printed["settings"]["dose"] == 0.5
@@ -205,6 +206,32 @@ def test_the_command_writes_maps_on_the_grid_and_a_report(files, series, brain, 
         cbv[brain & inside], scale["mean"] + scale["sd"] * standardized[brain & inside], rtol=1e-4, atol=1e-6
     )
     assert not cbv[~brain].any(), "air holds no blood"
+    for of_artery, of_white_matter in (("cbv", "ncbv"), ("cbv_uncertainty", "ncbv_uncertainty")):
+        values, _ = read_map(files / "out" / f"{of_artery}.nii.gz")
+        normalized, _ = read_map(files / "out" / f"{of_white_matter}.nii.gz")
+        np.testing.assert_allclose(normalized * printed["white_matter"]["cbv"], values, rtol=1e-5)
+    region, _ = read_map(files / "out" / "nawm.nii.gz")
+    normalized, _ = read_map(files / "out" / "ncbv.nii.gz")
+    assert printed["white_matter"]["source"] == "automatic"
+    assert normalized[region > 0].mean() == pytest.approx(1, abs=1e-5)
+    assert any(note.startswith("Normal white matter was found automatically") for note in printed["notes"])
+
+
+def test_white_matter_that_is_given_is_the_unit(files, series, brain, capsys):
+    region = np.zeros_like(brain)
+    region[1, 20:24, 12:16] = True
+    write_map(files / "nawm.nii.gz", region, series.grid)
+    assert predict(files, "--nawm", str(files / "nawm.nii.gz")) == 0
+    report = json.loads(capsys.readouterr().out)
+    ncbv, _ = read_map(files / "out" / "ncbv.nii.gz")
+    kept, _ = read_map(files / "out" / "nawm.nii.gz")
+    assert ncbv[region].mean() == pytest.approx(1, abs=1e-5)
+    np.testing.assert_array_equal(kept > 0, region)
+    assert report["white_matter"]["source"] == "given"
+    assert report["regions"]["nawm"]["voxels"] == region.sum()
+    write_map(files / "nawm.nii.gz", ~brain, series.grid)
+    assert predict(files, "--nawm", str(files / "nawm.nii.gz")) == 2
+    assert "error: white matter: lies outside the brain;" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,9 @@ from stunet_perfusion.reading import read_map
 from stunet_perfusion.runs.provenance import sha256_of_array
 from stunet_perfusion.writing import write_map, write_series
 
+#: Maps of a prediction, in the order of its report.
+NAMES = ["ncbv", "ncbv_uncertainty", "cbv", "cbv_standardized", "cbv_uncertainty"]
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -49,7 +52,7 @@ def test_a_prediction_comes_out_again_and_is_kept_where_asked_for(folder, capsys
     status, answer = repeat(folder / "out" / "report.json", capsys)
     assert status == 0
     assert answer["equal"]
-    assert [map_["name"] for map_ in answer["maps"]] == ["cbv", "cbv_standardized", "cbv_uncertainty"]
+    assert [map_["name"] for map_ in answer["maps"]] == NAMES
     assert all(map_["identical"] for map_ in answer["maps"])
     assert answer["other_versions"] == {}
     assert {path.name: path.read_bytes() for path in (folder / "out").iterdir()} == before
@@ -67,7 +70,7 @@ def test_the_whole_folder_may_move(folder, capsys):
 def test_the_report_holds_the_hash_of_every_map(folder):
     predict(folder)
     report = json.loads((folder / "out" / "report.json").read_text())
-    assert len(report["maps"]) == 3
+    assert list(report["maps"]) == NAMES
     for entry in report["maps"].values():
         values, _ = read_map(folder / "out" / entry["file"])
         assert entry["sha256"] == sha256_of_array(values)
@@ -83,7 +86,7 @@ def test_reference_maps_come_out_again(folder, capsys, baseline):
     assert main([*words, "--absolute", "--echo-time", "0.04"]) == 0
     status, answer = repeat(folder / "out" / "report.json", capsys)
     assert status == 0
-    assert [map_["name"] for map_ in answer["maps"]] == ["cbv", "cbf", "mtt", "k2"]
+    assert [map_["name"] for map_ in answer["maps"]] == ["ncbv", "cbv", "cbf", "mtt", "k2"]
     assert all(map_["identical"] for map_ in answer["maps"])
 
 

@@ -19,7 +19,8 @@ from stunet_perfusion.kinetics.reference.case import ReferenceSettings, describe
 from stunet_perfusion.metrics import compare_maps
 from stunet_perfusion.networks import checkpoint
 from stunet_perfusion.preprocessing.preparation import prepare
-from stunet_perfusion.runs.prediction import prediction_report
+from stunet_perfusion.regions.blood_volume_unit import blood_volume_unit
+from stunet_perfusion.runs.prediction import normalized_prediction, prediction_report
 from stunet_perfusion.support.errors import Setting
 
 
@@ -129,6 +130,22 @@ def test_the_arterial_input_comes_from_where_it_is_said_to(worker, prepared):
     assert found["voxel_count"] == 2
 
 
+def test_white_matter_is_found_once_and_can_be_given(worker):
+    found = worker.ask("white_matter", series="head")
+    unit = blood_volume_unit(prepare(make_case(), mask=brain(), drop_frames=UNSTEADY))
+    assert (found["source"], found["note"]) == (unit.source, unit.note)
+    assert found["nawm"] is None, "tissue of one kind has no white matter"
+    predicted = worker.ask("reference", series="head")
+    assert predicted["nawm"] is None
+    assert predicted["report"]["white_matter"]["source"] == "estimated"
+    given = np.zeros(SHAPE, bool)
+    given[1, 18:22, 10:14] = True
+    np.save(worker.folder / "given.npy", given)
+    predicted = worker.ask("reference", series="head", dose=0.5, nawm="given.npy")
+    assert load(worker, predicted["ncbv"])[given].mean() == pytest.approx(1, abs=1e-5)
+    assert predicted["report"]["white_matter"]["source"] == "given"
+
+
 @pytest.mark.parametrize(("dose", "method"), [(1.0, "equation1"), (0.4, "noise-matched")])
 def test_predict_is_the_command_line_s_prediction(worker, dose, method):
     settings = PredictionSettings(dose=dose, method=method, seed=9, drop_frames=UNSTEADY, stride=16)
@@ -139,6 +156,10 @@ def test_predict_is_the_command_line_s_prediction(worker, dose, method):
     for name in ("cbv", "standardized", "uncertainty"):
         np.testing.assert_array_equal(load(worker, found[name]), getattr(case.map, name))
     np.testing.assert_array_equal(load(worker, found["closed_form"]), case.closed_form)
+    normalized = normalized_prediction(case)
+    for name, map_ in normalized.maps.items():
+        np.testing.assert_array_equal(load(worker, found[name]), map_.values)
+    assert found["nawm"] is None
     assert found["aif"]["curve"] == case.aif.curve.tolist()
     report = found["report"]
     assert report.pop("input") == case.prepared.series.name
@@ -205,7 +226,10 @@ def test_reference_is_the_command_line_s_reference(worker, prepared, settings, d
     for name, told in found["maps"].items():
         np.testing.assert_array_equal(load(worker, told["file"]), expected.maps[name])
         assert told["unit"] == expected.units[name]
-    assert describe_reference(expected, settings).items() <= found["report"].items()
+    described, report = describe_reference(expected, settings), found["report"]
+    assert described.pop("notes") == report["notes"][:-1]
+    assert report["notes"][-1].startswith("Normal white matter was not found")
+    assert described.items() <= report.items()
     np.testing.assert_array_equal(load(worker, found["aif"]["voxels"]), expected.aif.voxels)
 
 

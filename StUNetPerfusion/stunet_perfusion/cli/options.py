@@ -45,6 +45,10 @@ DropFrames = Annotated[
 Mask = Annotated[
     Path | None, typer.Option("--mask", metavar="FILE", help="brain mask; found automatically where not given")
 ]
+WhiteMatter = Annotated[
+    Path | None,
+    typer.Option("--nawm", metavar="FILE", help="normal white matter, the unit of nCBV; found where not given"),
+]
 Bids = Annotated[
     bool, typer.Option("--bids", help="name the files as a BIDS derivative, each with a sidecar instead of report.json")
 ]

@@ -31,6 +31,7 @@ def command(
         str, typer.Option("--method", metavar="|".join(METHODS), help="how the dose is lowered; see 'simulate'")
     ] = "equation1",
     mask_path: options.Mask = None,
+    nawm_path: options.WhiteMatter = None,
     stride: Annotated[
         int, typer.Option("--stride", metavar="N", help="rows from strip to strip; 1 averages all, as the paper")
     ] = 1,
@@ -45,8 +46,9 @@ def command(
     subject: options.Subject = None,
     json: options.Json = False,
 ) -> None:
-    """Writes cbv.nii.gz (relative CBV as a fraction of the artery's; 0 is no blood), cbv_standardized.nii.gz (z-scores
-    over the brain), cbv_uncertainty.nii.gz (one standard deviation, in the unit of cbv) and report.json.
+    """Writes ncbv.nii.gz (CBV in multiples of normal white matter) with ncbv_uncertainty.nii.gz (one standard
+    deviation), nawm.nii.gz (the white matter that was found, to be checked), cbv.nii.gz and cbv_uncertainty.nii.gz (the
+    same as a fraction of the artery's CBV), cbv_standardized.nii.gz (z-scores over the brain) and report.json.
     """
     known_method = check_dose(dose, method)
     request = PredictionRequest(
@@ -63,6 +65,7 @@ def command(
             device=choose_device(device),
         ),
         mask=mask_path,
+        nawm=nawm_path,
         echo_time=echo_time,
         frame_interval=frame_interval,
     )

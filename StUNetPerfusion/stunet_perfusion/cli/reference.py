@@ -27,6 +27,7 @@ def command(
         Path | None, typer.Option("--vessels", metavar="MASK", help="take the arterial input from these voxels")
     ] = None,
     mask_path: options.Mask = None,
+    nawm_path: options.WhiteMatter = None,
     baseline: Annotated[
         str,
         typer.Option(
@@ -47,7 +48,8 @@ def command(
     subject: options.Subject = None,
     json: options.Json = False,
 ) -> None:
-    """Writes cbv.nii.gz (fraction), cbf.nii.gz (1/s), mtt.nii.gz (s) and report.json on the grid of the input. The
+    """Writes ncbv.nii.gz (CBV in multiples of normal white matter), nawm.nii.gz (the white matter that was found),
+    cbv.nii.gz (fraction of the artery's), cbf.nii.gz (1/s), mtt.nii.gz (s) and report.json on the input's grid. The
     arterial input is found automatically where neither --aif nor --vessels is given.
     """
     request = ReferenceRequest(
@@ -62,6 +64,7 @@ def command(
         aif_is_signal=aif_is_signal,
         vessels=vessels,
         mask=mask_path,
+        nawm=nawm_path,
         drop_frames=options.frames_option(drop_frames, "--drop-frames"),
         echo_time=echo_time,
         frame_interval=frame_interval,

@@ -30,6 +30,9 @@ def command(
     vessels: Annotated[
         Path | None, typer.Option("--vessels", metavar="MASK", help="where the vessel mask is now")
     ] = None,
+    nawm: Annotated[
+        Path | None, typer.Option("--nawm", metavar="MASK", help="where the white-matter mask is now")
+    ] = None,
     aif: Annotated[Path | None, typer.Option("--aif", metavar="FILE.txt", help="where the AIF is now")] = None,
     device: Annotated[
         str | None, typer.Option(metavar="auto|cpu|cuda:0|mps", help="compute here instead of where it was")
@@ -39,7 +42,7 @@ def command(
     """Refuses where the input, the checkpoint or a mask holds something else than it did. The exit status is 0 where
     the maps are the same (but for rounding), and 1 where they are not.
     """
-    files = {"series": series, "checkpoint": checkpoint, "mask": mask, "vessels": vessels, "aif": aif}
+    files = {"series": series, "checkpoint": checkpoint, "mask": mask, "vessels": vessels, "nawm": nawm, "aif": aif}
     given = {role: path for role, path in files.items() if path is not None}
     with options.progress_bar(quiet=json) as progress:
         result = repeat(report, output=output, files=given, device=device, progress=progress)

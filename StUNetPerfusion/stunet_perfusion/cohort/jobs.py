@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from stunet_perfusion.cohort.measurements import Measurements, measure_case
 from stunet_perfusion.cohort.wording import in_table_words
 from stunet_perfusion.inference.predict import PredictionSettings
 from stunet_perfusion.reading.sidecar import read_sidecar
-from stunet_perfusion.runs.prediction import PredictionRequest, run_prediction
+from stunet_perfusion.runs.prediction import PredictionRequest, PredictionRun, run_prediction
 from stunet_perfusion.runs.results import REPORT
 from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
 from stunet_perfusion.support.identity import identity_of
@@ -123,21 +123,32 @@ def _compute(job: CaseJob) -> Measurements:
         checkpoint=job.checkpoint,
         settings=job.settings,
         mask=case.files.get("mask"),
+        nawm=case.files.get("nawm"),
         echo_time=case.echo_time,
         frame_interval=case.frame_interval,
     )
     # From here on the case is not done, until its numbers are written last of all.
     (job.output / DONE).unlink(missing_ok=True)
     with staged_output(job.output) as stage:
-        run = run_prediction(request, stage, job.output)
+        run, notes = _predict(request, stage, job.output)
     measured = measure_case(run.case, case)
     identity = identity_of(case.series)
     found = Measurements(
         {**measured.numbers, "seconds": run.report["seconds"]},
-        tuple(identity.withheld_from(note) for note in measured.notes),
+        tuple(identity.withheld_from(note) for note in (*notes, *measured.notes)),
     )
     write_json(job.output / DONE, {"key": job.key, "numbers": dict(found.numbers), "notes": list(found.notes)})
     return found
+
+
+def _predict(request: PredictionRequest, stage: Path, output: Path) -> tuple[PredictionRun, tuple[str, ...]]:
+    """Predict. White matter that was marked and cannot be used costs a sentence, and is found instead."""
+    try:
+        return run_prediction(request, stage, output), ()
+    except InputError as error:
+        if request.nawm is None or error.subject not in (request.nawm.name, str(request.nawm), "white matter"):
+            raise
+        return run_prediction(replace(request, nawm=None), stage, output), (f"nawm left out: {error}",)
 
 
 def _failed(job: CaseJob, sentence: str) -> CaseOutcome:

@@ -17,10 +17,12 @@ from stunet_perfusion.support.errors import InputError
 #: Scores against a reference map that the summary shows, as `compare_maps` names them.
 SCORES = ("l1", "l2", "ssim", "tumor_l1", "pearson", "concordance", "nrcbv_reference")
 
-#: All numbers of a case, in the order of the summary. CBV has the unit of the map, ratios and scores have none.
+#: All numbers of a case, in the order of the summary. CBV has the unit of the map, ratios and scores have none. White
+#: matter is that of the table, or else what was found.
 NUMBERS = (
     "brain_ml",
     "tumor_ml",
+    "nawm_ml",
     "cbv_brain",
     "cbv_tumor",
     "cbv_nawm",
@@ -53,13 +55,16 @@ def measure_case(predicted: PredictedCase, case: Case) -> Measurements:
     milliliters = float(np.prod(grid.spacing)) / 1000
     notes: list[str] = []
     regions = {name: _region(case, name, grid, notes) for name in ("tumor", "nawm")}
+    if regions["nawm"] is None:
+        regions["nawm"] = predicted.unit.region
     tumor, nawm = regions["tumor"], regions["nawm"]
     numbers: dict[str, float | None] = dict.fromkeys(NUMBERS)
     numbers["brain_ml"] = float(brain.sum()) * milliliters
     numbers["cbv_brain"] = _mean(cbv, brain)
     numbers["uncertainty_brain"] = _mean(predicted.map.uncertainty, brain)
-    if tumor is not None:
-        numbers["tumor_ml"] = float(tumor.sum()) * milliliters
+    numbers |= {
+        f"{name}_ml": float(region.sum()) * milliliters for name, region in regions.items() if region is not None
+    }
     numbers |= {f"cbv_{name}": _mean(cbv, region) for name, region in regions.items() if region is not None}
     try:
         if tumor is not None and nawm is not None:

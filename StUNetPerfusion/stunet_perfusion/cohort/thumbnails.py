@@ -19,9 +19,6 @@ from stunet_perfusion.support.errors import InputError
 #: Pixels are repeated until the longer side has at least so many.
 _SIDE = 180
 
-#: Where no white matter is marked, the brain's mean stands for it: it is about twice as much.
-_BRAIN_OVER_WHITE_MATTER = 2.0
-
 
 @dataclass(frozen=True)
 class Thumbnail:
@@ -36,23 +33,19 @@ class Thumbnail:
 
 
 def thumbnail(case: Case, folder: Path) -> Thumbnail:
-    """The slice with most tumor, or with most brain, in multiples of the CBV of normal-appearing white matter.
+    """The slice with most tumor, or with most brain, in multiples of the CBV of normal white matter.
 
-    :param folder: the case's own, with `cbv.nii.gz`
+    :param folder: the case's own, with `ncbv.nii.gz`
     :raises InputError: a map that cannot be read, or that holds nothing
     """
-    cbv, grid = read_map(folder / "cbv.nii.gz")
-    brain = cbv != 0
+    ncbv, grid = read_map(folder / "ncbv.nii.gz")
+    brain = ncbv != 0
     if not brain.any():
-        raise InputError(folder / "cbv.nii.gz", "holds nothing but zeros", "look at its report")
-    tumor, white_matter = (_region(case, name, grid) for name in ("tumor", "nawm"))
-    z = busiest_slice(tumor & brain, brain)
-    if white_matter.any() and cbv[white_matter].mean() > 0:
-        unit, in_words = float(cbv[white_matter].mean()), "normal white matter"
-    else:
-        unit, in_words = float(cbv[brain].mean()) / _BRAIN_OVER_WHITE_MATTER, "half of the brain's mean"
-    image = _colored(cropped(cbv[z] / unit, brain[z]))
-    alternative = f"CBV of {case.name}, slice {z + 1} of {len(cbv)}, {WINDOW[0]:g} to {WINDOW[1]:g} times {in_words}"
+        raise InputError(folder / "ncbv.nii.gz", "holds nothing but zeros", "look at its report")
+    z = busiest_slice(_region(case, "tumor", grid) & brain, brain)
+    image = _colored(cropped(ncbv[z], brain[z]))
+    low, high = WINDOW
+    alternative = f"CBV of {case.name}, slice {z + 1} of {len(ncbv)}, {low:g} to {high:g} times normal white matter"
     return Thumbnail("data:image/png;base64," + base64.b64encode(_png(image)).decode("ascii"), alternative)
 
 

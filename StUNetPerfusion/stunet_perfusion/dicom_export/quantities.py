@@ -63,6 +63,25 @@ _NO_UNIT = Code("1", "UCUM", "no units")
 #: show. Many of them cannot window an image whose values are all below 1.
 _RELATIVE = (
     Quantity(
+        "ncbv",
+        "nCBV",
+        "Blood volume in multiples of normal white matter",
+        _RELATIVE_VOLUME,
+        _NO_UNIT,
+        "x white matter",
+        window=(0.0, 6.0),
+    ),
+    Quantity(
+        "ncbv_uncertainty",
+        "nCBV uncertainty",
+        "Standard deviation of nCBV",
+        _RELATIVE_VOLUME,
+        _NO_UNIT,
+        "x white matter",
+        derivation=_STANDARD_DEVIATION,
+        window=(0.0, 2.0),
+    ),
+    Quantity(
         "cbv",
         "CBV",
         "Blood volume, relative to the arterial input",
@@ -118,7 +137,7 @@ ABSOLUTE_UNITS = frozenset({"ml/100 g", "ml/100 g/min"})
 def quantity_of(name: str, absolute: bool = False) -> Quantity:
     """What a map of this name shows.
 
-    :param name: `cbv`, `cbf`, `mtt`, `cbv_uncertainty` or `cbv_standardized`
+    :param name: one of `QUANTITIES`
     :param absolute: whether CBV is in ml/100 g and CBF in ml/100 g/min; else they are a fraction and 1/s
     :raises InputError: no such quantity
     """

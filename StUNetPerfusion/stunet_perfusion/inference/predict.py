@@ -35,6 +35,7 @@ from stunet_perfusion.networks.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.memory_layout import use_channels_last
 from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
+from stunet_perfusion.regions.blood_volume_unit import BloodVolumeUnit, blood_volume_unit
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.support.concurrent_work import beside_the_network
 from stunet_perfusion.support.devices import naming_exhausted_memory
@@ -100,12 +101,14 @@ class PredictedCase:
     :param aif: the arterial input that gives the map its scale
     :param closed_form: (Z, Y, X) CBV of the first pass by sum C / sum C_aif, fraction
     :param map: what the network predicts, fraction
+    :param unit: normal white matter, found at the dose that was scanned, so that maps of all doses have one unit
     """
 
     prepared: PreparedSeries
     aif: ArterialInput
     closed_form: np.ndarray
     map: CbvMap
+    unit: BloodVolumeUnit
 
 
 def plan_for(prepared: PreparedSeries, info: CheckpointInfo) -> Standardization:
@@ -287,6 +290,7 @@ def predict_case(
     settings: PredictionSettings,
     *,
     mask: np.ndarray | None = None,
+    white_matter: np.ndarray | None = None,
     progress: Progress = no_progress,
     check_cancelled: CheckCancelled = never_cancelled,
 ) -> PredictedCase:
@@ -297,11 +301,17 @@ def predict_case(
 
     :param series: checked, at full dose
     :param mask: (Z, Y, X) bool brain mask, or None to find the brain
-    :raises InputError: as `prepare` and `predict_prepared`
+    :param white_matter: (Z, Y, X) bool, normal white matter, or None to find it
+    :raises InputError: as `prepare`, `blood_volume_unit` and `predict_prepared`
     """
     progress(0.0, "Looking at the series")
     prepared = prepare(series, mask=mask, drop_frames=settings.drop_frames)
-    return predict_prepared(prepared, checkpoint, settings, progress=progress, check_cancelled=check_cancelled)
+    progress(0.01, "Finding normal white matter")
+    unit = blood_volume_unit(prepared, white_matter)
+    check_cancelled()
+    return predict_prepared(
+        prepared, checkpoint, settings, unit=unit, progress=progress, check_cancelled=check_cancelled
+    )
 
 
 def predict_prepared(
@@ -311,6 +321,7 @@ def predict_prepared(
     *,
     find_aif: Callable[[PreparedSeries], ArterialInput] = automatic_aif,
     predict: Callable[..., StripAverage] = predict_slice,
+    unit: BloodVolumeUnit | None = None,
     progress: Progress = no_progress,
     check_cancelled: CheckCancelled = never_cancelled,
 ) -> PredictedCase:
@@ -321,8 +332,10 @@ def predict_prepared(
     :param prepared: at full dose
     :param find_aif: finds the arterial input in the series at the wanted dose
     :param predict: as for `predict_standardized`
+    :param unit: normal white matter; None finds it
     :raises InputError: as `simulate_dose`, `automatic_aif` and `predict_standardized`
     """
+    unit = blood_volume_unit(prepared) if unit is None else unit
     lowered = simulate_dose(
         prepared.series,
         prepared.bolus.arrival,
@@ -367,4 +380,4 @@ def predict_prepared(
         aif, closed_form = scale_of_map.result()
     progress(1.0, "Giving the map its scale")
     known = known_scale(checkpoint.info, closed_form, prepared.brain)
-    return PredictedCase(prepared, aif, closed_form, to_blood_volume(prepared, predicted, closed_form, known))
+    return PredictedCase(prepared, aif, closed_form, to_blood_volume(prepared, predicted, closed_form, known), unit)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stunet_perfusion.regions.blood_volume_unit import NCBV_WINDOW
 from stunet_perfusion.support.colormap import perfusion_colors
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.writing import staged_file
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-#: The window of every panel: CBV in multiples of normal-appearing white matter. High-grade tumors are around 5.
-WINDOW = (0.0, 6.0)
+#: The window of every panel. High-grade tumors are around 5.
+WINDOW = NCBV_WINDOW
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,5 +121,5 @@ def _draw_color_bar(figure: Figure, shown: AxesImage) -> None:
     place = figure.add_axes((1 - 0.7 / width, 0.5 / height, 0.16 / width, 1 - 1.25 / height))
     bar = figure.colorbar(shown, cax=place, extend="max")
     bar.ax.tick_params(colors="white", labelsize=9)
-    bar.set_label("CBV, multiples of normal white matter", color="white", fontsize=9)
+    bar.set_label("CBV, × white matter", color="white", fontsize=9)
     bar.ax.spines["outline"].set_edgecolor("white")

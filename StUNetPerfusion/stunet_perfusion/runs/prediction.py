@@ -15,6 +15,7 @@ from stunet_perfusion.inference.predict import PredictedCase, PredictionSettings
 from stunet_perfusion.networks.checkpoint import Checkpoint, load
 from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.runs.folders import series_of_folder
+from stunet_perfusion.runs.normalized import NormalizedMaps, normalized_maps
 from stunet_perfusion.runs.results import USE, ResultMap, write_results
 from stunet_perfusion.support.progress import (
     CheckCancelled,
@@ -39,6 +40,7 @@ class PredictionRequest:
     :param checkpoint: the trained network
     :param settings: dose, device and so on
     :param mask: brain mask; found where there is none
+    :param nawm: mask of normal white matter, which nCBV is in multiples of; found where there is none
     :param echo_time: seconds; overrides the file
     :param frame_interval: seconds; overrides the file
     """
@@ -47,6 +49,7 @@ class PredictionRequest:
     checkpoint: Path = field(default_factory=shipped_checkpoint)
     settings: PredictionSettings = field(default_factory=PredictionSettings)
     mask: Path | None = None
+    nawm: Path | None = None
     echo_time: float | None = None
     frame_interval: float | None = None
     which: str | None = None
@@ -55,7 +58,7 @@ class PredictionRequest:
 
     def files(self) -> dict[str, Path | None]:
         """Every file that is read, by its role."""
-        return {"series": self.series, "checkpoint": self.checkpoint, "mask": self.mask}
+        return {"series": self.series, "checkpoint": self.checkpoint, "mask": self.mask, "nawm": self.nawm}
 
     def arguments(self) -> dict[str, Any]:
         """Everything else that decides the result."""
@@ -99,7 +102,7 @@ def run_prediction(
     progress: Progress = no_progress,
     check_cancelled: CheckCancelled = never_cancelled,
 ) -> PredictionRun:
-    """Predict, and write `cbv`, `cbv_standardized`, `cbv_uncertainty` and the report.
+    """Predict, and write the maps, the region of white matter, and the report.
 
     :param stage: folder to write into now
     :param output: the folder that `stage` will become
@@ -125,25 +128,43 @@ def run_prediction(
         progress=part_of(progress, 0, 0.1),
     )
     mask, mask_notes = (None, ()) if request.mask is None else read_mask(request.mask, series.grid)
+    white_matter, white_notes = (None, ()) if request.nawm is None else read_mask(request.nawm, series.grid)
     case = predict_case(
         series,
         checkpoint,
         settings,
         mask=mask,
+        white_matter=white_matter,
         progress=part_of(progress, 0.1, 0.99),
         check_cancelled=check_cancelled,
     )
-    report = prediction_report(case, checkpoint, settings, mask_notes)
+    normalized = normalized_prediction(case)
+    report = prediction_report(case, checkpoint, settings, (*mask_notes, *white_notes), normalized)
     report["seconds"] = round(time.monotonic() - started, 1)
-    document = write_results(stage, output, request, series, report, _maps(case), names)
+    maps = normalized.maps | _maps(case)
+    document = write_results(stage, output, request, series, report, maps, names, normalized.regions)
     return PredictionRun(case, document)
 
 
-def prediction_report(
-    case: PredictedCase, checkpoint: Checkpoint, settings: PredictionSettings, mask_notes: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """What was done, so that it can be read. Where it was done with files, `write_results` adds their provenance."""
+def normalized_prediction(case: PredictedCase) -> NormalizedMaps:
+    """The predicted map in multiples of white matter."""
     prepared = case.prepared
+    return normalized_maps(case.map.cbv, prepared.brain, case.unit, prepared.series.grid, case.map.uncertainty)
+
+
+def prediction_report(
+    case: PredictedCase,
+    checkpoint: Checkpoint,
+    settings: PredictionSettings,
+    mask_notes: tuple[str, ...] = (),
+    normalized: NormalizedMaps | None = None,
+) -> dict[str, Any]:
+    """What was done, so that it can be read. Where it was done with files, `write_results` adds their provenance.
+
+    :param normalized: the map in multiples of white matter, where it has been computed already
+    """
+    prepared = case.prepared
+    normalized = normalized or normalized_prediction(case)
     return {
         "use": USE,
         "program": f"StUNetPerfusion {__version__}, torch {torch.__version__}",
@@ -160,10 +181,11 @@ def prediction_report(
         "brain_voxels": int(prepared.brain.sum()),
         "aif": case.aif.source,
         "cbv_unit": CBV_UNIT,
+        "white_matter": normalized.report,
         "cbv_of_z_score": asdict(case.map.scale),
         "network_output_over_brain": asdict(case.map.network_scale),
         "uncertainty_is": case.map.uncertainty_is,
-        "notes": [*prepared.series.notes, *mask_notes],
+        "notes": [*prepared.series.notes, *mask_notes, *normalized.notes],
     }
 
 

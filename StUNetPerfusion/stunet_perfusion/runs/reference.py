@@ -18,7 +18,9 @@ from stunet_perfusion.kinetics.aif import (
 from stunet_perfusion.kinetics.reference.case import ReferenceSettings, describe_reference, reference_case
 from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.reading import read_mask, read_series
+from stunet_perfusion.regions.blood_volume_unit import blood_volume_unit
 from stunet_perfusion.runs.folders import series_of_folder
+from stunet_perfusion.runs.normalized import normalized_maps
 from stunet_perfusion.runs.results import ResultMap, write_results
 from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import Progress, no_progress, part_of
@@ -46,6 +48,7 @@ class ReferenceRequest:
     :param aif_is_signal: what the values of `aif` are
     :param vessels: mask of arterial voxels
     :param mask: brain mask; found where there is none
+    :param nawm: mask of normal white matter, which nCBV is in multiples of; found where there is none
     :param drop_frames: first frames to leave out, or `auto`
     :param echo_time: seconds; overrides the file
     :param frame_interval: seconds; overrides the file
@@ -57,6 +60,7 @@ class ReferenceRequest:
     aif_is_signal: bool = False
     vessels: Path | None = None
     mask: Path | None = None
+    nawm: Path | None = None
     drop_frames: int | Literal["auto"] = "auto"
     echo_time: float | None = None
     frame_interval: float | None = None
@@ -75,7 +79,8 @@ class ReferenceRequest:
 
     def files(self) -> dict[str, Path | None]:
         """Every file that is read, by its role."""
-        return {"series": self.series, "aif": self.aif, "vessels": self.vessels, "mask": self.mask}
+        files = {"series": self.series, "aif": self.aif, "vessels": self.vessels}
+        return files | {"mask": self.mask, "nawm": self.nawm}
 
     def arguments(self) -> dict[str, Any]:
         """Everything else that decides the result."""
@@ -107,7 +112,7 @@ def run_reference(
     subject: str | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Compute, and write `cbv`, `cbf`, `mtt`, `k2` where leakage is corrected, and the report.
+    """Compute, and write the maps, the region of white matter, and the report.
 
     :param stage: folder to write into now
     :param output: the folder that `stage` will become
@@ -133,6 +138,10 @@ def run_reference(
     if request.vessels is not None:
         vessels, vessel_notes = read_mask(request.vessels, series.grid)
         notes += vessel_notes
+    white_matter = None
+    if request.nawm is not None:
+        white_matter, white_notes = read_mask(request.nawm, series.grid)
+        notes += white_notes
     progress(0.3, "Finding bolus and artery")
     prepared = prepare(series, mask=mask, drop_frames=request.drop_frames)
 
@@ -143,9 +152,11 @@ def run_reference(
             return aif_from_vessels(prepared, vessels, s0_frames)
         return automatic_aif(prepared, s0_frames)
 
-    case = reference_case(prepared, request.settings, find_aif=find_aif, progress=part_of(progress, 0.35, 0.95))
+    unit = blood_volume_unit(prepared, white_matter)
+    case = reference_case(prepared, request.settings, find_aif=find_aif, progress=part_of(progress, 0.4, 0.95))
     progress(0.95, "Writing the maps")
-    maps = {
+    normalized = normalized_maps(case.maps["cbv"], prepared.brain, unit, series.grid)
+    maps = normalized.maps | {
         name: ResultMap(
             image,
             case.units[name],
@@ -155,5 +166,6 @@ def run_reference(
         for name, image in case.maps.items()
     }
     report = describe_reference(case, request.settings)
-    report["notes"] = [*report["notes"], *notes]
-    return write_results(stage, output, request, series, report, maps, names)
+    report["white_matter"] = normalized.report
+    report["notes"] = [*report["notes"], *notes, *normalized.notes]
+    return write_results(stage, output, request, series, report, maps, names, normalized.regions)

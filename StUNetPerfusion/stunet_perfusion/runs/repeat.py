@@ -32,6 +32,7 @@ _ROLES = {
     "checkpoint": ("checkpoint", Setting.CHECKPOINT),
     "mask": ("mask", Setting.MASK),
     "vessels": ("vessel mask", Setting.VESSELS),
+    "nawm": ("white-matter mask", Setting.WHITE_MATTER),
     "aif": ("AIF", Setting.AIF),
 }
 

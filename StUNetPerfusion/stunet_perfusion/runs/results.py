@@ -43,6 +43,18 @@ class ResultMap:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class ResultRegion:
+    """A region to be written beside the maps.
+
+    :param voxels: (Z, Y, X) bool
+    :param description: one sentence
+    """
+
+    voxels: np.ndarray
+    description: str
+
+
 class Request(Protocol):
     """A job: which files, and how."""
 
@@ -84,18 +96,22 @@ def write_results(
     report: Mapping[str, Any],
     maps: Mapping[str, ResultMap],
     names: BidsNames | None = None,
+    regions: Mapping[str, ResultRegion] | None = None,
 ) -> dict[str, Any]:
-    """Write maps and report, with plain names or those of a BIDS derivative.
+    """Write maps, regions and report, with plain names or those of a BIDS derivative.
 
     :param stage: where to write now
     :param output: the folder that `stage` will become
     :param series: as it was read; its signal may have been overwritten
     :param report: what is particular to this kind of run, with its `notes`
     :param names: of a BIDS derivative; then every map has a sidecar that holds the report, and there is no other
+    :param regions: masks, by name
     :returns: the report
     """
+    regions = regions or {}
     place = Path() if names is None else names.folder
-    files = {name: f"{name}.nii.gz" if names is None else names.file(name, ".nii.gz") for name in maps}
+    written = (*maps, *regions)
+    files = {name: f"{name}.nii.gz" if names is None else names.file(name, ".nii.gz") for name in written}
     identity = identity_of(request.series)
     document = {
         "use": USE,
@@ -105,6 +121,10 @@ def write_results(
             name: {"file": files[name], "unit": map_.unit, "sha256": sha256_of_array(map_.values), **map_.facts}
             for name, map_ in maps.items()
         },
+        "regions": {
+            name: {"file": files[name], "voxels": int(region.voxels.sum()), "sha256": sha256_of_array(region.voxels)}
+            for name, region in regions.items()
+        },
         "provenance": provenance_of(request, series, output / place),
     }
     (stage / place).mkdir(parents=True, exist_ok=True)
@@ -112,6 +132,10 @@ def write_results(
         write_map(stage / place / files[name], map_.values, series.grid)
         if names is not None:
             write_json(stage / place / names.file(name, ".json"), names.sidecar(map_.description, map_.unit, document))
+    for name, region in regions.items():
+        write_map(stage / place / files[name], region.voxels, series.grid)
+        if names is not None:
+            write_json(stage / place / names.file(name, ".json"), {"Description": region.description, "Type": "ROI"})
     if names is None:
         write_json(stage / REPORT, document)
     else:

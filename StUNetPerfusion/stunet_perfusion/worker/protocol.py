@@ -155,6 +155,19 @@ class Aif:
 
 
 @dataclass(frozen=True)
+class WhiteMatter:
+    """Normal white matter, found in the series: what nCBV is in multiples of.
+
+    :returns: `{"nawm": "6/nawm.npy"` ((Z, Y, X) bool, or null where none is found)`, "source": "automatic"` or
+        `"estimated"` (from the brain's mean, where none is found)`, "side": "left", "right"` or `"both", "milliliters":
+        41.5, "note": sentence}`
+    """
+
+    do: ClassVar[str] = "white_matter"
+    series: str
+
+
+@dataclass(frozen=True)
 class Preview:
     """Predict some slices for somebody who waits: all of them from few strips, then all of them exactly.
 
@@ -199,7 +212,10 @@ class Predict:
     Arguments as of `preview`.
 
     :param stride: rows from one strip to the next; 1 is the paper's
+    :param nawm: .npy, (Z, Y, X) bool, normal white matter; None finds it (once for all doses of an open series)
     :returns: `{"cbv", "standardized", "uncertainty", "closed_form"` (files, (Z, Y, X) float32; CBVs as a fraction)`,
+        "ncbv", "ncbv_uncertainty"` (files, in multiples of white matter; null where it holds no blood)`, "nawm"` (file,
+        (Z, Y, X) bool; null where none is found)`,
         "aif": {"curve", "times", "source", "unit"}, "report": {...}` (as the command's report.json)`, "device": "cpu",
         "seconds": 73.1}`
     """
@@ -215,6 +231,7 @@ class Predict:
     device: str = "auto"
     threads: Threads = None
     aif: AifSource = "auto"
+    nawm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -225,10 +242,11 @@ class Reference:
     :param leakage_correction: of CBV, after Boxerman
     :param absolute: CBV in ml/100 g and CBF in ml/100 g/min
     :param threads: processes that deconvolve; None as above
+    :param nawm: as of `predict`
     :returns: `{"maps": {"cbv": {"file": "8/cbv.npy", "unit": "fraction"}, "cbf": {... "1/s"}, "mtt": {... "s"},
-        "k2": {... "1/s"}` (with leakage correction only)`}, "aif": {"curve", "times", "source", "unit", "voxels":
-        "8/aif_voxels.npy"}, "report": {...}` (as the command's report.json)`, "seconds": 3.2}`; maps are (Z, Y, X)
-        float32
+        "k2": {... "1/s"}` (with leakage correction only)`}, "ncbv", "nawm"` (as of `predict`)`, "aif": {"curve",
+        "times", "source", "unit", "voxels": "8/aif_voxels.npy"}, "report": {...}` (as the command's report.json)`,
+        "seconds": 3.2}`; maps are (Z, Y, X) float32
     """
 
     do: ClassVar[str] = "reference"
@@ -241,6 +259,7 @@ class Reference:
     leakage_correction: bool = False
     absolute: bool = False
     threads: Threads = None
+    nawm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -347,6 +366,7 @@ Request = (
     | Open
     | Close
     | Aif
+    | WhiteMatter
     | Preview
     | Predict
     | Reference

@@ -32,12 +32,15 @@ _KEPT = ("sub", "ses", "acq", "ce", "rec", "dir", "run", "echo")
 
 #: From the names of maps to what is added to `desc`, and the suffix.
 _QUANTITIES = {
+    "ncbv": ("Normalized", "cbv"),
+    "ncbv_uncertainty": ("NormalizedUncertainty", "cbv"),
     "cbv": ("", "cbv"),
     "cbv_standardized": ("Standardized", "cbv"),
     "cbv_uncertainty": ("Uncertainty", "cbv"),
     "cbf": ("", "cbf"),
     "mtt": ("", "mtt"),
     "k2": ("", "k2"),
+    "nawm": ("Nawm", "mask"),
 }
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from stunet_perfusion.dose.simulate import check_dose
 from stunet_perfusion.inference.predict import PredictionSettings, predict_prepared
-from stunet_perfusion.runs.prediction import prediction_report
+from stunet_perfusion.runs.prediction import normalized_prediction, prediction_report
 from stunet_perfusion.support.devices import give_back_memory
 from stunet_perfusion.worker.arterial_input import AifFinder, describe_aif
 from stunet_perfusion.worker.computing import use_device
 from stunet_perfusion.worker.job import Job
 from stunet_perfusion.worker.protocol import Predict
 from stunet_perfusion.worker.session import Session
+from stunet_perfusion.worker.white_matter import unit_of
 
 
 def run(request: Predict, job: Job, session: Session) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def run(request: Predict, job: Job, session: Session) -> dict[str, Any]:
         batch=request.batch,
         device=use_device(request.device, request.threads),
     )
+    unit = unit_of(session, request.series, request.nawm)
     find_aif = AifFinder(request.aif, opened.facts.brain.shape, session.folder, job.check_cancelled)
     job.progress(0.0, "Loading the network")
     checkpoint = session.checkpoint(request.checkpoint)
@@ -41,20 +43,27 @@ def run(request: Predict, job: Job, session: Session) -> dict[str, Any]:
             checkpoint,
             settings,
             find_aif=find_aif,
+            unit=unit,
             progress=job.progress,
             check_cancelled=job.check_cancelled,
         )
     finally:
         give_back_memory(settings.device)
+    normalized = normalized_prediction(case)
     files = job.save(
+        **{name: map_.values for name, map_ in normalized.maps.items()},
+        **{name: region.voxels for name, region in normalized.regions.items()},
         cbv=case.map.cbv,
         standardized=case.map.standardized,
         uncertainty=case.map.uncertainty,
         closed_form=case.closed_form,
     )
     seconds = round(time.monotonic() - started, 1)
-    report = prediction_report(case, checkpoint, settings) | {"input": opened.name, "seconds": seconds}
+    report = prediction_report(case, checkpoint, settings, (), normalized) | {"input": opened.name, "seconds": seconds}
     return files | {
+        "ncbv": files.get("ncbv"),
+        "ncbv_uncertainty": files.get("ncbv_uncertainty"),
+        "nawm": files.get("nawm"),
         "aif": describe_aif(case.aif, case.prepared),
         "report": report,
         "device": settings.device,

@@ -7,6 +7,7 @@ from typing import Any
 
 from stunet_perfusion.kinetics.reference.baseline import baseline_frames
 from stunet_perfusion.kinetics.reference.case import ReferenceSettings, describe_reference, reference_case
+from stunet_perfusion.runs.normalized import normalized_maps
 from stunet_perfusion.support.progress import part_of
 from stunet_perfusion.worker.arterial_input import AifFinder, describe_aif
 from stunet_perfusion.worker.computing import thread_count
@@ -14,6 +15,7 @@ from stunet_perfusion.worker.job import Job
 from stunet_perfusion.worker.lowering import lowered_series
 from stunet_perfusion.worker.protocol import Reference
 from stunet_perfusion.worker.session import Session
+from stunet_perfusion.worker.white_matter import unit_of
 
 
 def run(request: Reference, job: Job, session: Session) -> dict[str, Any]:
@@ -22,6 +24,7 @@ def run(request: Reference, job: Job, session: Session) -> dict[str, Any]:
     opened = session.series(request.series)
     workers = thread_count(request.threads)
     find_aif = AifFinder(request.aif, opened.facts.brain.shape, session.folder, job.check_cancelled)
+    unit = unit_of(session, request.series, request.nawm)
     prepared = lowered_series(opened, request.dose, request.method, request.seed, part_of(job.progress, 0.0, 0.1))
     settings = ReferenceSettings(request.baseline, request.absolute, request.leakage_correction)
     job.progress(0.1, "Finding the arterial input")
@@ -34,9 +37,18 @@ def run(request: Reference, job: Job, session: Session) -> dict[str, Any]:
         progress=part_of(job.progress, 0.1, 0.99),
         check_cancelled=job.check_cancelled,
     )
-    files = job.save(**case.maps, aif_voxels=aif.voxels)
+    normalized = normalized_maps(case.maps["cbv"], prepared.brain, unit, prepared.series.grid)
+    files = job.save(
+        **case.maps,
+        **{name: map_.values for name, map_ in normalized.maps.items()},
+        **{name: region.voxels for name, region in normalized.regions.items()},
+        aif_voxels=aif.voxels,
+    )
     maps = {name: {"file": files[name], "unit": case.units[name]} for name in case.maps}
-    report = describe_reference(case, settings) | {
+    described = describe_reference(case, settings)
+    report = described | {
+        "white_matter": normalized.report,
+        "notes": [*described["notes"], *normalized.notes],
         "input": opened.name,
         "dose": request.dose,
         "method": request.method,
@@ -45,6 +57,8 @@ def run(request: Reference, job: Job, session: Session) -> dict[str, Any]:
     }
     return {
         "maps": maps,
+        "ncbv": files.get("ncbv"),
+        "nawm": files.get("nawm"),
         "aif": describe_aif(aif, prepared) | {"voxels": files["aif_voxels"]},
         "report": report,
         "seconds": round(time.monotonic() - started, 1),
