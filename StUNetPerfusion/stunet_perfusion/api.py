@@ -19,6 +19,8 @@ from stunet_perfusion.kinetics.aif import ArterialInput, aif_from_vessels, autom
 from stunet_perfusion.kinetics.reference.case import ReferenceSettings, reference_case
 from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.reading import read_series
+from stunet_perfusion.regions.blood_volume_unit import blood_volume_unit
+from stunet_perfusion.runs.normalized import normalized_maps
 from stunet_perfusion.series import DscSeries, Grid
 from stunet_perfusion.support.progress import Progress, no_progress
 from stunet_perfusion.support.resources import shipped_checkpoint
@@ -31,6 +33,9 @@ class Prediction:
     :param cbv: relative cerebral blood volume, in `unit`; 0 is no blood
     :param uncertainty: of `cbv`, in the same unit; `uncertainty_is` says what it means
     :param standardized: CBV as z-scores over the brain, cut to [-5, 5]
+    :param ncbv: CBV in multiples of normal white matter; None where white matter holds no blood
+    :param ncbv_uncertainty: of `ncbv`
+    :param nawm: bool, the white matter that was given or found, or None: then the brain's mean stands for it
     :param brain: bool, the mask that was given or found
     :param grid: where the voxels are in the patient: what `write_map` needs
     :param unit: of `cbv` and `uncertainty`, in words
@@ -41,6 +46,9 @@ class Prediction:
     cbv: np.ndarray
     uncertainty: np.ndarray
     standardized: np.ndarray
+    ncbv: np.ndarray | None
+    ncbv_uncertainty: np.ndarray | None
+    nawm: np.ndarray | None
     brain: np.ndarray
     grid: Grid
     unit: str
@@ -56,6 +64,8 @@ class Reference:
     :param cbf: cerebral blood flow
     :param mtt: mean transit time
     :param k2: strength of leakage, or None where leakage was not corrected
+    :param ncbv: CBV in multiples of normal white matter; None where white matter holds no blood
+    :param nawm: bool, the white matter that was given or found, or None: then the brain's mean stands for it
     :param brain: bool, the mask that was given or found
     :param grid: where the voxels are in the patient: what `write_map` needs
     :param units: of the maps, by name
@@ -67,6 +77,8 @@ class Reference:
     cbf: np.ndarray
     mtt: np.ndarray
     k2: np.ndarray | None
+    ncbv: np.ndarray | None
+    nawm: np.ndarray | None
     brain: np.ndarray
     grid: Grid
     units: Mapping[str, str]
@@ -128,6 +140,7 @@ def predict(
     series: DscSeries,
     *,
     mask: np.ndarray | None = None,
+    nawm: np.ndarray | None = None,
     checkpoint: str | Path | None = None,
     stride: int = 1,
     drop_frames: int | Literal["auto"] = "auto",
@@ -138,6 +151,7 @@ def predict(
 
     :param series: at any dose; it is not changed
     :param mask: (Z, Y, X) brain mask, true or above 0.5 inside; None finds the brain
+    :param nawm: (Z, Y, X) mask of normal white matter; None finds it
     :param checkpoint: file of a trained network; None takes the one that ships
     :param stride: rows from one strip to the next; 1 averages all strips, as in the paper
     :param drop_frames: first frames that are left out as not yet in steady state; `auto` finds them
@@ -147,22 +161,26 @@ def predict(
     """
     from stunet_perfusion.inference.predict import PredictionSettings, predict_case
     from stunet_perfusion.networks.checkpoint import load
-    from stunet_perfusion.runs.prediction import CBV_UNIT
+    from stunet_perfusion.runs.prediction import CBV_UNIT, normalized_prediction
     from stunet_perfusion.support.devices import choose_device
 
     settings = PredictionSettings(stride=stride, drop_frames=drop_frames, device=choose_device(device))
     network = load(shipped_checkpoint() if checkpoint is None else checkpoint)
     # At a dose of 1 the signal is only read.
-    case = predict_case(series, network, settings, mask=_as_mask(mask), progress=progress)
+    case = predict_case(series, network, settings, mask=_as_mask(mask), white_matter=_as_mask(nawm), progress=progress)
+    normalized = normalized_prediction(case)
     return Prediction(
         cbv=case.map.cbv,
         uncertainty=case.map.uncertainty,
         standardized=case.map.standardized,
+        ncbv=normalized.values("ncbv"),
+        ncbv_uncertainty=normalized.values("ncbv_uncertainty"),
+        nawm=case.unit.region,
         brain=case.prepared.brain,
         grid=series.grid,
         unit=CBV_UNIT,
         uncertainty_is=case.map.uncertainty_is,
-        notes=case.prepared.series.notes,
+        notes=(*case.prepared.series.notes, *normalized.notes),
     )
 
 
@@ -171,6 +189,7 @@ def reference(
     *,
     mask: np.ndarray | None = None,
     vessels: np.ndarray | None = None,
+    nawm: np.ndarray | None = None,
     baseline: Literal["first", "auto"] | int = "auto",
     leakage_correction: bool = False,
     absolute: bool = False,
@@ -182,6 +201,7 @@ def reference(
     :param series: it is not changed
     :param mask: (Z, Y, X) brain mask, true or above 0.5 inside; None finds the brain
     :param vessels: (Z, Y, X) mask of arterial voxels; None finds the arterial input
+    :param nawm: (Z, Y, X) mask of normal white matter; None finds it
     :param baseline: frames that the signal before the bolus is the mean of: `auto` takes all, `first` the first one as
         Verbena does, a number that many
     :param leakage_correction: correct CBV for leakage (Boxerman 2006), which gives `k2`, too
@@ -197,22 +217,27 @@ def reference(
             return automatic_aif(prepared, baseline_frames)
         return aif_from_vessels(prepared, arteries, baseline_frames)
 
+    prepared = prepare(series, mask=_as_mask(mask), drop_frames=drop_frames)
+    unit = blood_volume_unit(prepared, _as_mask(nawm))
     case = reference_case(
-        prepare(series, mask=_as_mask(mask), drop_frames=drop_frames),
+        prepared,
         ReferenceSettings(baseline, absolute, leakage_correction),
         find_aif=find_aif,
         progress=progress,
     )
+    normalized = normalized_maps(case.maps["cbv"], prepared.brain, unit, series.grid)
     return Reference(
         cbv=case.maps["cbv"],
         cbf=case.maps["cbf"],
         mtt=case.maps["mtt"],
         k2=case.maps.get("k2"),
+        ncbv=normalized.values("ncbv"),
+        nawm=unit.region,
         brain=case.prepared.brain,
         grid=series.grid,
         units=case.units,
         aif=case.aif,
-        notes=(*case.prepared.series.notes, *case.notes),
+        notes=(*case.prepared.series.notes, *case.notes, *normalized.notes),
     )
 
 

@@ -82,11 +82,14 @@ def test_predict_is_what_the_command_line_predicts_and_changes_nothing(case, che
         "cbv": predicted.cbv,
         "cbv_uncertainty": predicted.uncertainty,
         "cbv_standardized": predicted.standardized,
+        "ncbv": predicted.ncbv,
+        "ncbv_uncertainty": predicted.ncbv_uncertainty,
     }.items():
         np.testing.assert_array_equal(values, read_map(tmp_path / "maps" / f"{name}.nii.gz")[0])
     np.testing.assert_array_equal(predicted.brain, mask > 0)
     assert predicted.grid is read.grid
-    assert predicted.notes == read.notes
+    assert predicted.notes[:-1] == read.notes
+    assert predicted.notes[-1].startswith("Normal white matter ")
     report = json.loads((tmp_path / "maps" / "report.json").read_text())
     assert predicted.unit == report["cbv_unit"]
     assert predicted.uncertainty_is == report["uncertainty_is"]
@@ -138,7 +141,7 @@ def test_reference_is_what_the_command_line_computes_and_changes_nothing(case, t
     arguments = ["reference", str(case.series), "--vessels", str(case.files["tumor"]), "--baseline", "first"]
     output = tmp_path / "maps"
     assert main([*arguments, "--leakage-correction", "--absolute", "--output", str(output)]) == 0
-    for name in ("cbv", "cbf", "mtt", "k2"):
+    for name in ("cbv", "cbf", "mtt", "k2", "ncbv"):
         np.testing.assert_array_equal(getattr(maps, name), read_map(output / f"{name}.nii.gz")[0])
     assert maps.units["cbv"] == "ml/100 g"
     assert maps.aif.source.startswith("vessel mask")

@@ -92,6 +92,7 @@ def test_reference_maps_come_out_again(folder, capsys, baseline):
 
 def test_another_result_is_status_1_and_tells_by_how_much(folder, capsys):
     predict(folder)
+    cbv = NAMES.index("cbv")
     report = folder / "out" / "report.json"
     change_report(report, lambda document: document["provenance"]["arguments"]["settings"].update(dose=0.5))
     status, answer = repeat(report, capsys)
@@ -101,7 +102,7 @@ def test_another_result_is_status_1_and_tells_by_how_much(folder, capsys):
     main(["repeat", str(report), "--output", str(folder / "again")])
     new, _ = read_map(folder / "again" / "cbv.nii.gz")
     expected = np.abs(new - old).max() / old.std()
-    assert answer["maps"][0]["difference"] == pytest.approx(expected, rel=1e-6)
+    assert answer["maps"][cbv]["difference"] == pytest.approx(expected, rel=1e-6)
     assert expected > 0.01
     assert "cbv: different, by " in capsys.readouterr().err
     # Rounding is no difference.
@@ -109,12 +110,12 @@ def test_another_result_is_status_1_and_tells_by_how_much(folder, capsys):
     rounded = sha256_of_array(new * np.float32(1 + 1e-6))
     change_report(report, lambda document: document["maps"]["cbv"].update(sha256=rounded))
     _, answer = repeat(report, capsys)
-    assert not answer["maps"][0]["identical"]
-    assert 0 < answer["maps"][0]["difference"] < 1e-3
+    assert not answer["maps"][cbv]["identical"]
+    assert 0 < answer["maps"][cbv]["difference"] < 1e-3
     # Of a map that is gone, only the hash is left to compare with.
     (folder / "out" / "cbv.nii.gz").unlink()
     status, answer = repeat(report, capsys)
-    assert (status, answer["maps"][0]["difference"]) == (1, None)
+    assert (status, answer["maps"][cbv]["difference"]) == (1, None)
 
 
 def test_other_versions_are_named(folder, capsys):
@@ -198,7 +199,8 @@ def test_bids_names_and_sidecars(folder, capsys):
     assert main(["predict", str(raw / "sub-07_ses-a_run-2_dsc.nii.gz"), *words]) == 0
     place = folder / "maps" / "sub-07" / "ses-a" / "perf"
     stem = "sub-07_ses-a_run-2_desc-hessDose050Eq1"
-    stems = [f"{stem}_cbv", f"{stem}Standardized_cbv", f"{stem}Uncertainty_cbv"]
+    additions = ("", "Standardized", "Uncertainty", "Normalized", "NormalizedUncertainty")
+    stems = [f"{stem}{addition}_cbv" for addition in additions]
     assert sorted(path.name for path in place.iterdir()) == sorted(s + e for s in stems for e in (".json", ".nii.gz"))
     description = json.loads((folder / "maps" / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
@@ -252,5 +254,6 @@ def test_reference_maps_with_bids_names_of_a_given_subject(folder):
     words = ["reference", str(folder / "case" / "dsc.nii.gz"), "--bids", "--subject", "sub-P3", "--json"]
     assert main([*words, "--output", str(folder / "maps")]) == 0
     names = {path.name for path in (folder / "maps" / "sub-P3" / "perf").iterdir()}
-    stems = [f"sub-P3_desc-reference_{quantity}" for quantity in ("cbv", "cbf", "mtt")]
+    ends = ("_cbv", "_cbf", "_mtt", "Normalized_cbv")
+    stems = [f"sub-P3_desc-reference{end}" for end in ends]
     assert names == {stem + ending for stem in stems for ending in (".json", ".nii.gz")}

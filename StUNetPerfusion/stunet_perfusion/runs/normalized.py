@@ -28,6 +28,10 @@ class NormalizedMaps:
     report: dict[str, Any]
     notes: tuple[str, ...]
 
+    def values(self, name: str) -> np.ndarray | None:
+        """(Z, Y, X) float32 of a map, or None where there is none."""
+        return self.maps[name].values if name in self.maps else None
+
 
 def normalized_maps(
     cbv: np.ndarray, brain: np.ndarray, unit: BloodVolumeUnit, grid: Grid, uncertainty: np.ndarray | None = None
