@@ -22,7 +22,7 @@ from stunet_perfusion.regions.symmetry import SymmetryPlane, find_symmetry_plane
 from stunet_perfusion.regions.tissue_classes import GRAY, LEAST_CONTRAST, WHITE, classify_tissue
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.by_slice import by_slice
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 
 #: White matter is where at least this share of a voxel's neighborhood is: its rim, where voxels hold two tissues, and
 #: lone voxels are left out.
@@ -88,15 +88,13 @@ def white_matter_of(
     classes = classify_tissue(volume, signal, brain, grid.spacing)
     region = (classes.share[WHITE] > PURITY) & brain
     contrast = classes.volume[GRAY] / classes.volume[WHITE]
+    way_out = "mark normal white matter by hand"
     if contrast <= LEAST_CONTRAST or classes.probability[GRAY].sum() < _LEAST_GRAY * brain.sum():
-        raise InputError(name, "shows no difference between gray and white matter", "mark normal white matter by hand")
+        raise InputError(name, "shows no difference between gray and white matter", way_out, Setting.WHITE_MATTER)
     voxel = float(np.prod(grid.spacing)) / 1000
     if region.sum() < FEWEST_VOXELS or region.sum() * voxel < SMALLEST_VOLUME:
-        raise InputError(
-            name,
-            f"shows {region.sum() * voxel:.1f} ml of normal white matter, and {SMALLEST_VOLUME:g} ml are needed",
-            "mark normal white matter by hand",
-        )
+        fact = f"shows {region.sum() * voxel:.1f} ml of normal white matter, and {SMALLEST_VOLUME:g} ml are needed"
+        raise InputError(name, fact, way_out, Setting.WHITE_MATTER)
     flat = np.log(np.maximum(signal, 1e-6)) - classes.field
     try:
         plane = find_symmetry_plane(np.where(brain, np.exp(flat), 0), brain, grid)
