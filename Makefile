@@ -1,7 +1,7 @@
 # Two commands. Each makes .venv with the pinned packages where it is missing.
 #
 #     make demo    a low-dose series becomes a CBV map beside its reference, in demo/
-#     make test    lint and all tests
+#     make test    lint, types and all tests
 
 PYTHON ?=
 export PYTHON
@@ -14,6 +14,7 @@ demo: install
 test: install
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/mypy
 	.venv/bin/python -m pytest --durations=10
 
 install:

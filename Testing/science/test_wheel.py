@@ -87,7 +87,7 @@ def test_the_wheel_holds_every_module_and_what_ships(wheel: Path) -> None:
         for path in (resources / folder).iterdir()
     }
     assert len(shipped) >= 2
-    assert names - {"stunet_perfusion/py.typed"} == modules | shipped
+    assert names == modules | shipped | {"stunet_perfusion/py.typed"}
 
 
 def test_an_installed_wheel_predicts(scripts: Path, tmp_path: Path) -> None:
