@@ -184,7 +184,7 @@ def test_the_report_says_in_words_how_a_result_was_made(scene):
 
 def test_a_label_shows_what_a_sentence_says(panel):
     """HTML only where there is some: a label shows escaped quotes as they are unless it finds a tag."""
-    labels = importlib.import_module("StUNetPerfusionLib.panel.labels")
+    labels = importlib.import_module("StUNetPerfusionLib.panel.labelText")
     assert labels.asLabel("FSL's verbena computes") == "FSL's verbena computes"
     assert labels.asLabel("T < 3 & more") == "<span>T &lt; 3 &amp; more</span>"
     assert labels.asLabel("a 'b'", "#C00") == '<span style="color:#C00">a &#x27;b&#x27;</span>'

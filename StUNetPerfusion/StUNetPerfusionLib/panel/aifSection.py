@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import slicer
 
 from stunet_perfusion.support.errors import InputError
-from StUNetPerfusionLib.panel.choices import aifChoice, segmentChoice
-from StUNetPerfusionLib.panel.following import POINT_EVENTS, Following
-from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel, say
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
+from StUNetPerfusionLib.panel.curvesSection import ARTERY_COLOR, CurvesSection
+from StUNetPerfusionLib.panel.delayedObserver import POINT_EVENTS, DelayedObserver
+from StUNetPerfusionLib.panel.labelText import ERROR_COLOR, asLabel, say
+from StUNetPerfusionLib.panel.panelRuns import PanelRuns
+from StUNetPerfusionLib.panel.parameterOptions import aifChoice, segmentChoice
 from StUNetPerfusionLib.parameterNode import AifSource
 from StUNetPerfusionLib.process.computations import ArterialCurve
 from StUNetPerfusionLib.scene.masks import voxelsOfPoints
-from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
 #: Milliseconds for which a point stays where it is before its curve is asked for.
 _SETTLE_MS = 200
-
-#: Of the artery's curve, and of the points that it is taken at.
-AIF_COLOR = (0.70, 0.15, 0.75)
 
 
 class AifSection:
     """Asks the worker for the arterial input whenever another one was chosen, drawn or placed.
 
     :param ui: the widgets of the panel
-    :param panel: what the sections share
+    :param case: what is chosen
+    :param runs: does what takes time
+    :param observer: VTKObservationMixin
+    :param curves: where the artery's curve is seen
+    :param onPointsMoved: the arterial input is taken elsewhere
     """
 
-    def __init__(self, ui, panel) -> None:
+    def __init__(
+        self,
+        ui,
+        case: ChosenCase,
+        runs: PanelRuns,
+        observer,
+        curves: CurvesSection,
+        onPointsMoved: Callable[[], None],
+    ) -> None:
         self._ui = ui
-        self._panel = panel
+        self._case = case
+        self._runs = runs
+        self._curves = curves
+        self._onPointsMoved = onPointsMoved
         self._curve: ArterialCurve | None = None
         self._key: tuple | None = None
         self._run = None
-        self._edits = Following(panel.observer, POINT_EVENTS, _SETTLE_MS, self._onPointsMoved)
+        self._edits = DelayedObserver(observer, POINT_EVENTS, _SETTLE_MS, self._onEdited)
         ui.placePointButton.clicked.connect(lambda *_: self.onPlace())
 
     @property
@@ -55,13 +71,12 @@ class AifSection:
 
     def refresh(self) -> None:
         """Follow what is chosen."""
-        panel = self._panel
-        parameters = panel.parameters
+        parameters = self._case.parameters
         byPoint = parameters.aifSource == AifSource.POINT
         self._edits.follow([parameters.aifPoint] if byPoint else [])
         for widget in (self._ui.aifPointLabel, self._ui.aifPointSelector, self._ui.placePointButton):
             widget.visible = byPoint
-        if panel.opened is None:
+        if self._case.opened is None:
             return
         key = (*self.source(), parameters.baseline)
         if key != self._key:
@@ -71,36 +86,35 @@ class AifSection:
 
     def source(self) -> tuple:
         """Where the arterial input is taken from: another value once a point was moved or the vessel drawn in."""
-        panel = self._panel
-        parameters = panel.parameters
+        case, parameters = self._case, self._case.parameters
         source = parameters.aifSource
         if source == AifSource.SEGMENT:
             vessel = segmentChoice(parameters, "vessel")
-            return (source, None if vessel is None else panel.fingerprints.of(*vessel))
-        if source == AifSource.POINT and parameters.aifPoint is not None and panel.opened is not None:
+            return (source, None if vessel is None else case.fingerprints.of(*vessel))
+        if source == AifSource.POINT and parameters.aifPoint is not None and case.opened is not None:
             try:
-                return (source, tuple(voxelsOfPoints(parameters.aifPoint, panel.opened.series.grid)))
+                return (source, tuple(voxelsOfPoints(parameters.aifPoint, case.opened.series.grid)))
             except InputError as error:
                 return (source, str(error))
         return (source, None)
 
     def onPlace(self) -> None:
         """Let the next click into a view place a point."""
-        with self._panel.sayingWhatWentWrong():
-            parameters = self._panel.parameters
+        with self._runs.sayingWhatWentWrong():
+            parameters = self._case.parameters
             if parameters.aifPoint is None:
                 points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", _("AIF"))
                 points.CreateDefaultDisplayNodes()
                 for paint in (points.GetDisplayNode().SetColor, points.GetDisplayNode().SetSelectedColor):
-                    paint(*AIF_COLOR)
+                    paint(*ARTERY_COLOR)
                 parameters.aifPoint = points
             markups = slicer.modules.markups.logic()
             markups.SetActiveListID(parameters.aifPoint)
             markups.StartPlaceMode(False)
 
-    def _onPointsMoved(self) -> None:
-        if self._panel.parameters is not None:
-            self._panel.regionsEdited()
+    def _onEdited(self) -> None:
+        if self._case.parameters is not None:
+            self._onPointsMoved()
 
     def _giveUp(self) -> None:
         """The curve before is not that of what is chosen now."""
@@ -110,21 +124,20 @@ class AifSection:
             run.cancel()
 
     def _ask(self) -> None:
-        panel = self._panel
-        parameters = panel.parameters
-        panel.curves.updateSoon()
+        parameters = self._case.parameters
+        self._curves.updateSoon()
 
         def begin():
-            return panel.logic.arterialInput(
+            return self._runs.logic.arterialInput(
                 parameters.inputNode,
                 aif=aifChoice(parameters),
                 baseline=parameters.baseline.value,
                 waitForCompletion=False,
-                **panel.inputOptions(),
+                **self._case.inputOptions(),
             )
 
         self._say(_("Looking at the arterial input…"))
-        run = panel.start(begin, lambda error: self._sayError(inPanelWords(error)))
+        run = self._runs.start(begin, self._sayError)
         if run is not None:
             self._run = run
             run.onFinished = self._onFound
@@ -139,7 +152,7 @@ class AifSection:
             return
         self._curve = run.result
         self._say(run.result.source)
-        self._panel.curves.updateVoxel()
+        self._curves.updateVoxel()
 
     def _sayError(self, sentence: str) -> None:
         say(self._ui.aifNoteLabel, asLabel(sentence, ERROR_COLOR))

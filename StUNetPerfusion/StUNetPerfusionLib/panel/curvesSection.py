@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import qt
 import slicer
@@ -10,9 +12,11 @@ import vtk
 from stunet_perfusion.dose.simulate import simulate_slice
 from stunet_perfusion.kinetics.concentration import concentration_curves
 from stunet_perfusion.support.errors import InputError
-from StUNetPerfusionLib.panel.aifSection import AIF_COLOR
-from StUNetPerfusionLib.panel.choices import doseOptions, otherSegments, segmentChoice
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
+from StUNetPerfusionLib.panel.parameterOptions import doseOptions, otherSegments, segmentChoice
+from StUNetPerfusionLib.panel.viewsSection import ViewsSection
 from StUNetPerfusionLib.parameterNode import Baseline
+from StUNetPerfusionLib.process.computations import ArterialCurve
 from StUNetPerfusionLib.scene.curves import Curve, chartOf, updateChart
 from StUNetPerfusionLib.scene.masks import maskOfSegment, voxelOf
 from StUNetPerfusionLib.translation import tr as _
@@ -24,6 +28,8 @@ _FOLLOW_MS = 30
 _LEGEND_FRAME, _LEGEND_LETTER, _LEGEND_MOST = 0.18, 0.0077, 0.45
 
 _VOXEL_COLOR = (0.15, 0.15, 0.15)
+#: Of the artery's curve, and of the points that it is taken at.
+ARTERY_COLOR = (0.70, 0.15, 0.75)
 #: Regions whose curves are shown; the vessel's is the artery's, and the brain's tells little.
 _REGIONS = ("tumor", "whiteMatter")
 
@@ -31,11 +37,19 @@ _REGIONS = ("tumor", "whiteMatter")
 class CurvesSection:
     """Keeps one chart up to date. All curves are signal in percent of the mean before the bolus.
 
-    :param panel: what the sections share
+    :param case: what is chosen
+    :param observer: VTKObservationMixin
+    :param views: where the chart is shown
+    :param arterialCurve: returns the arterial input that is chosen now; None until the worker has found it
     """
 
-    def __init__(self, panel) -> None:
-        self._panel = panel
+    def __init__(
+        self, case: ChosenCase, observer, views: ViewsSection, arterialCurve: Callable[[], ArterialCurve | None]
+    ) -> None:
+        self._case = case
+        self._observer = observer
+        self._views = views
+        self._arterialCurve = arterialCurve
         self._voxel: tuple[int, int, int] | None = None
         self._regions: dict[tuple, np.ndarray | None] = {}
         self._follow = qt.QTimer()
@@ -74,8 +88,7 @@ class CurvesSection:
 
     def updateVoxel(self) -> None:
         """Redraw all curves for the present voxel, dose and regions."""
-        panel = self._panel
-        opened = panel.opened
+        opened = self._case.opened
         if opened is None:
             return
         curves = [*self._voxelCurves(opened), *self._regionCurves(opened), *self._aifCurves(opened)]
@@ -89,18 +102,18 @@ class CurvesSection:
             yTitle=_("Signal, % of the baseline"),
         )
         _leaveRoomForTheLegend(chart, curves)
-        panel.views.showChart(chart)
+        self._views.showChart(chart)
 
     def _observeCrosshair(self) -> None:
         crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
-        observer = self._panel.observer
+        observer = self._observer
         if crosshair is not None and not observer.hasObserver(
             crosshair, vtk.vtkCommand.ModifiedEvent, self._onCrosshair
         ):
             observer.addObserver(crosshair, vtk.vtkCommand.ModifiedEvent, self._onCrosshair)
 
     def _onCrosshair(self, crosshair, event) -> None:
-        opened = self._panel.opened
+        opened = self._case.opened
         if opened is None:
             return
         voxel = voxelOf(opened.series.grid, crosshair.GetCrosshairRAS())
@@ -120,19 +133,19 @@ class CurvesSection:
         # Column, row and slice from 1, as people count.
         name = _("Voxel {column}, {row}, {slice}").format(column=x + 1, row=y + 1, slice=z + 1)
         curves = [Curve(name, times, 100 * full / baseline, _VOXEL_COLOR)]
-        options = doseOptions(self._panel.parameters)
-        if options["dose"] < 1 and self._panel.views.lowDose is not None:
-            low = self._panel.views.lowDose.curve(self._voxel, **options)
+        options = doseOptions(self._case.parameters)
+        if options["dose"] < 1 and self._views.lowDose is not None:
+            low = self._views.lowDose.curve(self._voxel, **options)
             name = _("The voxel, {percent:.0f} %").format(percent=100 * options["dose"])
             curves.append(Curve(name, times, 100 * low / baseline, _VOXEL_COLOR, dashed=True))
         return curves
 
     def _regionCurves(self, opened) -> list[Curve]:
-        parameters = self._panel.parameters
+        parameters = self._case.parameters
         chosen = [segmentChoice(parameters, region) for region in _REGIONS]
         curves, before, self._regions = [], self._regions, {}
         for segmentation, segmentId in [*filter(None, chosen), *otherSegments(parameters).values()]:
-            key = (segmentation.GetID(), segmentId, self._panel.fingerprints.of(segmentation, segmentId))
+            key = (segmentation.GetID(), segmentId, self._case.fingerprints.of(segmentation, segmentId))
             signal = before[key] if key in before else _signalOfRegion(opened, segmentation, segmentId)
             self._regions[key] = signal
             if signal is None:
@@ -149,20 +162,20 @@ class CurvesSection:
         return curves
 
     def _aifCurves(self, opened) -> list[Curve]:
-        aif = self._panel.aif.curve
+        aif = self._arterialCurve()
         if aif is None:
             return []
         # The curve is TE x delta R2*, or delta R2* where TE is known: as a signal it can stand beside the others.
         scale = opened.facts.echoTime if aif.unit == "1/s" and opened.facts.echoTime else 1.0
-        curves = [Curve(_("Artery"), aif.times, 100 * np.exp(-scale * np.asarray(aif.curve)), AIF_COLOR)]
-        options = doseOptions(self._panel.parameters)
+        curves = [Curve(_("Artery"), aif.times, 100 * np.exp(-scale * np.asarray(aif.curve)), ARTERY_COLOR)]
+        options = doseOptions(self._case.parameters)
         if options["dose"] < 1 and aif.voxels is not None:
             low = _atDose(opened, _signalOf(opened, aif.voxels), **options)[opened.droppedFrames :]
-            isFirst = self._panel.parameters.baseline == Baseline.FIRST_FRAME
+            isFirst = self._case.parameters.baseline == Baseline.FIRST_FRAME
             frames = 1 if isFirst else opened.arrival - opened.droppedFrames
             mean = concentration_curves(low, frames, None).mean(axis=1, dtype=np.float64)
             label = _("Artery, {percent:.0f} %").format(percent=100 * options["dose"])
-            curves.append(Curve(label, aif.times, 100 * np.exp(-mean), AIF_COLOR, dashed=True))
+            curves.append(Curve(label, aif.times, 100 * np.exp(-mean), ARTERY_COLOR, dashed=True))
         return curves
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import qt
 import slicer
 
-from StUNetPerfusionLib.panel.choices import doseOptions
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
+from StUNetPerfusionLib.panel.parameterOptions import doseOptions
 
 #: Milliseconds after the last change of the dose before a preview is asked for, unless the slider is still held.
 SETTLE_MS = 200
@@ -15,12 +18,23 @@ class DoseSection:
     """Lets the user choose a dose; everything cheap follows at once, a preview when the slider is let go.
 
     :param ui: the widgets of the panel
-    :param panel: what the sections share
+    :param case: what is chosen
+    :param onDose: another dose is chosen, also while the slider moves
+    :param onFrame: another frame is to be seen
+    :param onSettled: the dose stays as it is for the moment
     """
 
-    def __init__(self, ui, panel) -> None:
+    def __init__(
+        self,
+        ui,
+        case: ChosenCase,
+        onDose: Callable[[], None],
+        onFrame: Callable[[], None],
+        onSettled: Callable[[], None],
+    ) -> None:
         self._ui = ui
-        self._panel = panel
+        self._case = case
+        self._onDose, self._onFrame, self._onDoseSettled = onDose, onFrame, onSettled
         for button, percent in ((ui.doseFullButton, 100), (ui.doseHalfButton, 50), (ui.doseQuarterButton, 25)):
             button.clicked.connect(lambda *_, percent=percent: self.setDose(percent))
         (slider,) = slicer.util.findChildren(ui.doseSlider, className="ctkDoubleSlider")
@@ -36,23 +50,22 @@ class DoseSection:
 
     def refresh(self) -> None:
         """Show what the parameters hold, and let the series follow."""
-        parameters = self._panel.parameters
+        parameters = self._case.parameters
         options = doseOptions(parameters)
         if options != self._shown:
             self._shown = options
-            self._panel.views.paintSeries()
-            self._panel.curves.updateSoon()
+            self._onDose()
             self._settle.start()
         if int(self._ui.frameSlider.value) != parameters.frame + 1:
             self._ui.frameSlider.value = parameters.frame + 1
-            self._panel.views.paintSeries()
+            self._onFrame()
 
     def showFrames(self, inputId: str, frames: int, peak: int) -> None:
         """Set the range of the frame slider for another series, and show the frame with the deepest bolus.
 
         A series whose frame was chosen before, as that of a saved scene, keeps it.
         """
-        parameters = self._panel.parameters
+        parameters = self._case.parameters
         if parameters.frameInputId == inputId and parameters.frame < frames:
             peak = parameters.frame
         wasBlocked = self._ui.frameSlider.blockSignals(True)
@@ -66,7 +79,7 @@ class DoseSection:
 
     def setDose(self, percent: float) -> None:
         """Choose a dose."""
-        self._panel.parameters.dosePercent = percent
+        self._case.parameters.dosePercent = percent
 
     def onPressed(self) -> None:
         """The slider was taken hold of."""
@@ -76,15 +89,15 @@ class DoseSection:
         """The slider was let go."""
         self._held = False
         self._settle.stop()
-        self._panel.onDoseSettled()
+        self._onDoseSettled()
 
     def onSettled(self) -> None:
         """The dose has not changed for a while, by keyboard, wheel or a held slider."""
         if not self._held:
-            self._panel.onDoseSettled()
+            self._onDoseSettled()
 
     def _onFrameMoved(self, value: float) -> None:
         frame = int(value) - 1
-        if self._panel.parameters is not None and self._panel.parameters.frame != frame:
-            self._panel.parameters.frame = frame
-            self._panel.views.paintSeries()
+        if self._case.parameters is not None and self._case.parameters.frame != frame:
+            self._case.parameters.frame = frame
+            self._onFrame()

@@ -10,9 +10,11 @@ import qt
 import slicer
 
 from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
-from StUNetPerfusionLib.panel.choices import otherSegments, segmentChoice
-from StUNetPerfusionLib.panel.following import MODIFIED_EVENTS, Following
-from StUNetPerfusionLib.panel.labels import ERROR_COLOR, WARNING_COLOR, asLabel, asLines, say
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
+from StUNetPerfusionLib.panel.delayedObserver import MODIFIED_EVENTS, DelayedObserver
+from StUNetPerfusionLib.panel.labelText import ERROR_COLOR, WARNING_COLOR, asLabel, asLines, say
+from StUNetPerfusionLib.panel.panelRuns import PanelRuns
+from StUNetPerfusionLib.panel.parameterOptions import otherSegments, segmentChoice
 from StUNetPerfusionLib.scene.inputSeries import describeSeries, describeWarnings, inputFacts
 from StUNetPerfusionLib.scene.masks import maskOfSegment
 from StUNetPerfusionLib.scene.nodeFrames import isPerfusionInput
@@ -39,20 +41,23 @@ class InputSection:
     """Lets the user choose a series and regions, and says what was understood.
 
     :param ui: the widgets of the panel
-    :param panel: what the sections share
+    :param case: what is chosen
+    :param runs: does what takes time
+    :param observer: VTKObservationMixin
     """
 
-    def __init__(self, ui, panel) -> None:
+    def __init__(self, ui, case: ChosenCase, runs: PanelRuns, observer) -> None:
         self._ui = ui
-        self._panel = panel
+        self._case = case
+        self._runs = runs
         self._segmentBoxes = {region: getattr(ui, f"{region}SegmentComboBox") for region in REGIONS}
         #: names of the segments by their IDs, as they were when regions were guessed
         self._named: dict[str, str] = {}
         scene = slicer.mrmlScene
-        self._arrivals = Following(panel.observer, (scene.NodeAddedEvent,), _OFFER_MS, self._offerSeries)
+        self._arrivals = DelayedObserver(observer, (scene.NodeAddedEvent,), _OFFER_MS, self._offerSeries)
         self._arrivals.follow([scene])
         # A sequence is often empty when it comes, and filled later.
-        self._unsuited = Following(panel.observer, MODIFIED_EVENTS, _OFFER_MS, self._offerSeries)
+        self._unsuited = DelayedObserver(observer, MODIFIED_EVENTS, _OFFER_MS, self._offerSeries)
         ui.openFileButton.clicked.connect(self.onOpenFile)
         ui.sampleButton.clicked.connect(self.onSample)
         for region, box in self._segmentBoxes.items():
@@ -62,16 +67,16 @@ class InputSection:
         """Show what the parameters hold."""
         self._offerSeries()
         self._refreshSegments()
-        if self._panel.opened is not None:
-            self.showUnderstood(self._panel.opened)
+        if self._case.opened is not None:
+            self.showUnderstood(self._case.opened)
 
     def showReading(self) -> None:
         """Say that the series is being looked at."""
-        parameters = self._panel.parameters
+        parameters = self._case.parameters
         try:
-            facts = inputFacts(parameters.inputNode, **self._panel.timingOptions())
+            facts = inputFacts(parameters.inputNode, **self._case.timingOptions())
         except StUNetPerfusionError as error:
-            self.showError(error)
+            self.showError(inPanelWords(error))
             return
         say(self._ui.understoodLabel, asLabel(describeSeries(facts) + ". " + _("Looking for the bolus…")))
 
@@ -89,9 +94,9 @@ class InputSection:
             ),
         )
 
-    def showError(self, error: Exception | str) -> None:
+    def showError(self, sentence: str) -> None:
         """Say why the series cannot be used."""
-        say(self._ui.understoodLabel, asLabel(inPanelWords(error), ERROR_COLOR))
+        say(self._ui.understoodLabel, asLabel(sentence, ERROR_COLOR))
 
     def onOpenFile(self) -> None:
         """Ask for a file and open it as a sequence."""
@@ -109,15 +114,15 @@ class InputSection:
 
     def openFile(self, path: str) -> None:
         """Open a file as a sequence and choose it."""
-        with self._panel.sayingWhatWentWrong(self.showError):
+        with self._runs.sayingWhatWentWrong(self.showError):
             with slicer.util.WaitCursor():
                 sequenceNode = openSeries(path, slicer.mrmlScene)
-            self._panel.parameters.inputNode = sequenceNode
+            self._case.parameters.inputNode = sequenceNode
 
     def onSample(self) -> None:
         """Make the sample and choose it, with its regions."""
         say(self._ui.understoodLabel, _("Making the sample: a digital head with a tumor…"))
-        run = self._panel.start(lambda: self._panel.logic.addSample(waitForCompletion=False))
+        run = self._runs.start(lambda: self._runs.logic.addSample(waitForCompletion=False))
         if run is not None:
             run.onFinished = self._onSampleMade
 
@@ -125,7 +130,7 @@ class InputSection:
         if run.result is None:
             self.showError(run.sentence)
             return
-        parameters = self._panel.parameters
+        parameters = self._case.parameters
         with slicer.util.NodeModify(parameters.parameterNode):
             parameters.segmentation = run.result.segmentation
             self._named = {}
@@ -133,7 +138,7 @@ class InputSection:
             parameters.inputNode = run.result.sequence
 
     def _refreshSegments(self) -> None:
-        parameters = self._panel.parameters
+        parameters = self._case.parameters
         segmentation = parameters.segmentation
         none = {"brain": _("found automatically")}
         for region, box in self._segmentBoxes.items():
@@ -163,7 +168,7 @@ class InputSection:
 
     def _guessRegions(self) -> None:
         """Give roles to segments that are new, or have a new name. What the user has chosen, none included, stays."""
-        parameters = self._panel.parameters
+        parameters = self._case.parameters
         segmentation = parameters.segmentation
         named = {}
         if segmentation is not None:
@@ -185,7 +190,7 @@ class InputSection:
     def _outsideOfTheBrain(self, opened) -> list[str]:
         """A sentence for each region of which more than a trace lies where nothing is computed."""
         told = []
-        parameters = self._panel.parameters
+        parameters = self._case.parameters
         chosen = [segmentChoice(parameters, region) for region in ("tumor", "whiteMatter")]
         for segmentation, segmentId in [*filter(None, chosen), *otherSegments(parameters).values()]:
             with suppress(InputError):  # a segment that nobody has drawn in yet
@@ -204,9 +209,9 @@ class InputSection:
 
     def _offerSeries(self) -> None:
         """Offer only what can be a perfusion series, and what is chosen, so that its error can be read."""
-        if self._panel.parameters is None:
+        if self._case.parameters is None:
             return
-        chosen = self._panel.parameters.inputNode
+        chosen = self._case.parameters.inputNode
         kinds = ("vtkMRMLSequenceNode", "vtkMRMLMultiVolumeNode")
         nodes = [node for kind in kinds for node in slicer.util.getNodesByClass(kind)]
         unsuited = [node for node in nodes if node is not chosen and not isPerfusionInput(node)]
@@ -218,4 +223,4 @@ class InputSection:
 
     def _onSegmentChosen(self, region: str) -> None:
         box = self._segmentBoxes[region]
-        setattr(self._panel.parameters, f"{region}Segment", str(box.itemData(box.currentIndex) or ""))
+        setattr(self._case.parameters, f"{region}Segment", str(box.itemData(box.currentIndex) or ""))

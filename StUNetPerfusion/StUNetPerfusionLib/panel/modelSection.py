@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import qt
@@ -10,7 +11,9 @@ import slicer
 from stunet_perfusion.networks.checkpoint_document import describe
 from stunet_perfusion.support.errors import StUNetPerfusionError
 from stunet_perfusion.support.resources import RESOURCES
-from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel, asLines, say
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
+from StUNetPerfusionLib.panel.labelText import ERROR_COLOR, asLabel, asLines, say
+from StUNetPerfusionLib.panel.panelRuns import PanelRuns
 from StUNetPerfusionLib.process.installing import installWithConsent
 from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
@@ -28,12 +31,20 @@ class ModelSection:
     """Lets the user choose a network and a device, and says what they are.
 
     :param ui: the widgets of the panel
-    :param panel: what the sections share
+    :param case: what is chosen
+    :param runs: does what takes time
+    :param onReady: another network can run now, or none
+    :param onEnvironment: it is known what this computer can do
     """
 
-    def __init__(self, ui, panel) -> None:
+    def __init__(
+        self, ui, case: ChosenCase, runs: PanelRuns, onReady: Callable[[], None], onEnvironment: Callable[[], None]
+    ) -> None:
         self._ui = ui
-        self._panel = panel
+        self._case = case
+        self._runs = runs
+        self._onReady = onReady
+        self._onEnvironmentKnown = onEnvironment
         self._environment: dict | None = None
         self._described: tuple[str, float] | None = None
         self._looking = False
@@ -53,7 +64,7 @@ class ModelSection:
     def _deviceIsHere(self) -> bool:
         """Whether this computer has the chosen device, as far as is known."""
         devices = (self._environment or {}).get("devices", [])
-        chosen = self._panel.parameters.device if self._panel.parameters is not None else "auto"
+        chosen = self._case.parameters.device if self._case.parameters is not None else "auto"
         return chosen == "auto" or not devices or any(device["name"] == chosen for device in devices)
 
     def _unusable(self) -> list[str]:
@@ -69,7 +80,7 @@ class ModelSection:
         """Ask the worker what this computer can do."""
         if self._looking:
             return
-        run = self._panel.start(lambda: self._panel.logic.environment(waitForCompletion=False))
+        run = self._runs.start(lambda: self._runs.logic.environment(waitForCompletion=False))
         if run is not None:
             self._looking = True
             run.onFinished = self._onEnvironment
@@ -90,7 +101,7 @@ class ModelSection:
 
     def chosenDevice(self) -> str:
         """The device that "auto" stands for, or the one that was chosen."""
-        chosen = self._panel.parameters.device
+        chosen = self._case.parameters.device
         return (self._environment or {}).get("auto", "cpu") if chosen == "auto" else chosen
 
     def onBrowse(self) -> None:
@@ -99,15 +110,15 @@ class ModelSection:
             slicer.util.mainWindow(), _("Choose a trained network"), "", _("Checkpoints") + " (*.safetensors)"
         )
         if path:
-            self._panel.parameters.checkpoint = path
+            self._case.parameters.checkpoint = path
             recent = [path, *(other for other in _recentCheckpoints() if other != path)]
             slicer.app.userSettings().setValue(_RECENT_FILES, recent[:_MOST_RECENT])
 
     def onInstall(self) -> None:
         """Install what is missing, if the user agrees; then look again, in a process of its own."""
-        with self._panel.sayingWhatWentWrong():
-            if installWithConsent(self._unusable(), self._panel.say):
-                self._panel.logic.stop()  # the next worker sees what was installed
+        with self._runs.sayingWhatWentWrong():
+            if installWithConsent(self._unusable(), self._runs.say):
+                self._runs.logic.stop()  # the next worker sees what was installed
                 say(self._ui.environmentLabel, _("Installed. Checking whether it runs…"))
                 self.lookAtEnvironment()
 
@@ -132,8 +143,7 @@ class ModelSection:
             )
         self._ui.installButton.visible = bool(self._unusable())
         self._refreshDevices()
-        self._panel.refreshApply()
-        self._panel.onDoseSettled()
+        self._onEnvironmentKnown()
 
     def _refreshDevices(self) -> None:
         box = self._ui.deviceComboBox
@@ -144,7 +154,7 @@ class ModelSection:
         box.addItem(_("Automatic: {device}").format(device=self.deviceLabel(auto)) if auto else _("Automatic"), "auto")
         for device in devices:
             box.addItem(device["label"], device["name"])
-        parameters = self._panel.parameters
+        parameters = self._case.parameters
         if parameters.device != "auto" and box.findData(parameters.device) < 0:
             name = parameters.deviceLabel or parameters.device
             here = self._deviceIsHere()
@@ -154,7 +164,7 @@ class ModelSection:
 
     def _refreshCheckpoints(self) -> None:
         box = self._ui.checkpointComboBox
-        chosen = self._panel.parameters.checkpoint
+        chosen = self._case.parameters.checkpoint
         wasBlocked = box.blockSignals(True)
         box.clear()
         for path in _shippedCheckpoints():
@@ -177,17 +187,17 @@ class ModelSection:
             self._described = now
         except StUNetPerfusionError as error:
             say(self._ui.checkpointLabel, asLabel(inPanelWords(error), ERROR_COLOR))
-        self._panel.refreshApply()
+        self._onReady()
 
     def _onCheckpointChosen(self, index: int) -> None:
         path = str(self._ui.checkpointComboBox.itemData(index))
         # The one that ships is remembered as such, so that a scene can be opened on another computer.
-        self._panel.parameters.checkpoint = "" if index == 0 else path
+        self._case.parameters.checkpoint = "" if index == 0 else path
 
     def _onDeviceChosen(self, index: int) -> None:
         device = str(self._ui.deviceComboBox.itemData(index))
-        self._panel.parameters.deviceLabel = self.deviceLabel(device)
-        self._panel.parameters.device = device
+        self._case.parameters.deviceLabel = self.deviceLabel(device)
+        self._case.parameters.device = device
 
 
 def _shippedCheckpoints() -> list[Path]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import qt
 
-from StUNetPerfusionLib.panel.regions import REGIONS, drawnRegions, regionsKey
-from StUNetPerfusionLib.panel.resultChoice import resultWith
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
+from StUNetPerfusionLib.panel.drawnRegions import REGIONS, drawnRegions, regionsKey
+from StUNetPerfusionLib.panel.panelRuns import PanelRuns
+from StUNetPerfusionLib.panel.resultLookup import resultWith
 
 #: Size of the table's letters, of that of others: nine columns are to find room in a panel.
 _FONT_SHARE = 0.9
@@ -18,12 +20,14 @@ class NumbersSection:
     """Shows the table, and keeps its numbers those of the regions that are drawn.
 
     :param ui: the widgets of the panel
-    :param panel: what the sections share
+    :param case: what is chosen
+    :param runs: does what takes time
     """
 
-    def __init__(self, ui, panel) -> None:
+    def __init__(self, ui, case: ChosenCase, runs: PanelRuns) -> None:
         self._ui = ui
-        self._panel = panel
+        self._case = case
+        self._runs = runs
         self._run = None
         view = ui.numbersTableView
         view.verticalHeader().hide()
@@ -61,17 +65,17 @@ class NumbersSection:
 
     def refresh(self) -> None:
         """Take the numbers of the shown result anew where its regions are not those that are drawn now."""
-        panel, table = self._panel, self.tableNode
-        if table is None or self._run is not None or panel.opened is None or panel.parameters.segmentation is None:
+        case, table = self._case, self.tableNode
+        if table is None or self._run is not None or case.opened is None or case.parameters.segmentation is None:
             return  # numbers of a saved scene stay, where their segmentation has not come along
-        result, key = resultWith(panel), regionsKey(panel)
+        result, key = resultWith(case), regionsKey(case)
         if result is None or result.table is not table or result.reference is None:
             return
         if table.GetAttribute(REGIONS) == key:
             return
-        run = panel.start(
-            lambda: panel.logic.compare(
-                result.cbv, result.reference, tableNode=table, waitForCompletion=False, **drawnRegions(panel)
+        run = self._runs.start(
+            lambda: self._runs.logic.compare(
+                result.cbv, result.reference, tableNode=table, waitForCompletion=False, **drawnRegions(case)
             )
         )
         if run is not None:
@@ -81,10 +85,10 @@ class NumbersSection:
     def _onRefreshed(self, run, table, key: str) -> None:
         self._run = None
         if run.result is None:
-            self._panel.say(run.sentence, error=run.state == "failed")
+            self._runs.say(run.sentence, error=run.state == "failed")
             return
         table.SetAttribute(REGIONS, key)
         if self.tableNode is table:
             self.show(table)
-        if self._panel.parameters is not None:
+        if self._case.parameters is not None:
             self.refresh()  # somebody may have drawn on meanwhile

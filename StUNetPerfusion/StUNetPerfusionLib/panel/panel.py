@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
-
-import qt
 import slicer
 
-from stunet_perfusion.support.errors import StUNetPerfusionError
 from StUNetPerfusionLib.panel.aifSection import AifSection
-from StUNetPerfusionLib.panel.applyButton import Applying
-from StUNetPerfusionLib.panel.choices import inputOptions, modelOptions, slowChoices
+from StUNetPerfusionLib.panel.applyButton import ApplyButton
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
 from StUNetPerfusionLib.panel.curvesSection import CurvesSection
+from StUNetPerfusionLib.panel.delayedObserver import SEGMENTATION_EVENTS, DelayedObserver
 from StUNetPerfusionLib.panel.doseSection import DoseSection
-from StUNetPerfusionLib.panel.exporting import Exporting
-from StUNetPerfusionLib.panel.flipping import Flipping
-from StUNetPerfusionLib.panel.following import SEGMENTATION_EVENTS, Following
 from StUNetPerfusionLib.panel.inputSection import InputSection
-from StUNetPerfusionLib.panel.labels import say
+from StUNetPerfusionLib.panel.labelText import say
 from StUNetPerfusionLib.panel.modelSection import ModelSection
 from StUNetPerfusionLib.panel.numbersSection import NumbersSection
-from StUNetPerfusionLib.panel.previewing import Previewing
+from StUNetPerfusionLib.panel.panelHeight import fitPanelHeight
+from StUNetPerfusionLib.panel.panelRuns import PanelRuns
+from StUNetPerfusionLib.panel.parameterOptions import modelOptions, slowChoices
 from StUNetPerfusionLib.panel.referenceSection import ReferenceSection
-from StUNetPerfusionLib.panel.resultChoice import mapsOfResult, otherResults, resultWith
-from StUNetPerfusionLib.panel.room import makeRoom
+from StUNetPerfusionLib.panel.resultExport import ResultExport
+from StUNetPerfusionLib.panel.resultFlipping import ResultFlipping
+from StUNetPerfusionLib.panel.resultLookup import mapsOfResult, otherResults, resultWith
 from StUNetPerfusionLib.panel.runSection import RunSection
+from StUNetPerfusionLib.panel.slicePreview import SlicePreview
 from StUNetPerfusionLib.panel.viewsSection import ViewsSection
+from StUNetPerfusionLib.parameterNode import PerfusionParameters
+from StUNetPerfusionLib.scene.inputSeries import OpenedInput
 from StUNetPerfusionLib.scene.layout import SideBySide
-from StUNetPerfusionLib.scene.segmentFingerprints import SegmentFingerprints
-from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
-
-#: Milliseconds between two looks at what the worker says.
-_POLL_MS = 30
 
 #: Milliseconds for which nobody draws before curves and numbers follow.
 _DRAWN_MS = 300
@@ -46,7 +37,7 @@ _SECTIONS = ("input", "dose", "model", "reference", "view", "numbers")
 
 
 class Panel:
-    """Knows the parameters, the opened series and the sections.
+    """Makes the sections, and lets each follow what the others do.
 
     :param ui: the widgets of the .ui file
     :param logic: StUNetPerfusionLogic
@@ -56,54 +47,78 @@ class Panel:
     def __init__(self, ui, logic, observer) -> None:
         self.ui = ui
         self.logic = logic
-        self.observer = observer
-        self.parameters = None
-        self.opened = None
-        self._openKey: tuple | None = None
+        self._case = case = ChosenCase()
         self._lookedAt: str | None = None
         self._segmentation: str | None = None
         self._previewKey: tuple | None = None
         self._slices: list[int] = []
         self._opening = None
         self._choices: tuple | None = None
-        self._entered = True
-        #: of segments, to know which one was drawn in
-        self.fingerprints = SegmentFingerprints()
-        self._segmentEdits = Following(observer, SEGMENTATION_EVENTS, _DRAWN_MS, self.regionsEdited)
-        self._timer = qt.QTimer()
-        self._timer.setInterval(_POLL_MS)
-        self._timer.timeout.connect(self._poll)
-        self.run = RunSection(ui, self)
-        self.flipping = Flipping(ui, self)
-        self.views = ViewsSection(ui, self, SideBySide(slicer.app.layoutManager()))
-        self.curves = CurvesSection(self)
-        self.input = InputSection(ui, self)
-        self.dose = DoseSection(ui, self)
-        self.model = ModelSection(ui, self)
-        self.reference = ReferenceSection(ui, self)
-        self.aif = AifSection(ui, self)
-        self.numbers = NumbersSection(ui, self)
-        self.exporting = Exporting(ui, self)
-        self.previewing = Previewing(self)
-        self.applying = Applying(self)
-        logic.onLog = self.run.log
+        self._segmentEdits = DelayedObserver(observer, SEGMENTATION_EVENTS, _DRAWN_MS, self.regionsEdited)
+        self.run = RunSection(
+            ui,
+            onApply=lambda: self.applying.begin(),
+            hasNumbers=lambda: self.numbers.tableNode is not None,
+        )
+        self._runs = runs = PanelRuns(logic, self.run)
+        self.views = ViewsSection(
+            ui,
+            case,
+            runs,
+            observer,
+            SideBySide(slicer.app.layoutManager()),
+            onPlaced=self.onDoseSettled,
+            onSlice=self.onSliceMoved,
+            onReplaced=lambda: self.flipping.forget(),
+            onCleared=lambda: self.flipping.clear(),
+        )
+        self.curves = CurvesSection(case, observer, self.views, arterialCurve=lambda: self.aif.curve)
+        self.input = InputSection(ui, case, runs, observer)
+        self.dose = DoseSection(
+            ui, case, onDose=self._onDose, onFrame=self.views.paintSeries, onSettled=self.onDoseSettled
+        )
+        self.model = ModelSection(ui, case, runs, onReady=self.refreshApply, onEnvironment=self._onEnvironment)
+        self.reference = ReferenceSection(ui, case)
+        self.aif = AifSection(ui, case, runs, observer, self.curves, onPointsMoved=self.regionsEdited)
+        self.numbers = NumbersSection(ui, case, runs)
+        self.flipping = ResultFlipping(ui, self.views, self.numbers)
+        self.exporting = ResultExport(ui, case, runs, self.run, self.views, self.numbers, self.model)
+        self.previewing = SlicePreview(case, runs, self.run, self.views, self.model)
+        self.applying = ApplyButton(
+            case,
+            runs,
+            self.run,
+            self.previewing,
+            onResult=self.showResult,
+            onOther=self.onDoseSettled,
+            onEnded=self.refreshApply,
+        )
         for name in _SECTIONS:
             section = getattr(ui, f"{name}CollapsibleButton")
-            section.connect("contentsCollapsed(bool)", lambda *_, section=section: makeRoom(section))
+            section.connect("contentsCollapsed(bool)", lambda *_, section=section: fitPanelHeight(section))
         self.numbers.show(None)
+
+    @property
+    def parameters(self) -> PerfusionParameters | None:
+        """What the widgets hold; None while a scene is being closed."""
+        return self._case.parameters
+
+    @property
+    def opened(self) -> OpenedInput | None:
+        """The series, once the worker has looked at it."""
+        return self._case.opened
 
     # ---- parameters
 
     def setParameters(self, parameters) -> None:
         """Work with the parameters of this scene; None while it is being closed."""
-        self.parameters = parameters
+        self._case.parameters = parameters
         if parameters is None:
-            self.opened = self._openKey = self._segmentation = self._previewKey = self._choices = None
-            self._lookedAt = None
+            self._case.forget()
+            self._segmentation = self._previewKey = self._choices = self._lookedAt = None
             self._segmentEdits.follow([])
-            self.fingerprints.forget()
             if not self.run.running:
-                self.say("")  # of a scene that is gone
+                self._runs.say("")  # of a scene that is gone
             self.run.onCancel()
             self.aif.forget()
             self.previewing.forget()
@@ -138,14 +153,9 @@ class Panel:
         self.numbers.refresh()
         self.refreshApply()
 
-    @property
-    def seen(self) -> bool:
-        """Whether the panel is the module that the user works with."""
-        return self._entered
-
     def enter(self) -> None:
         """The user comes to the panel: show what has changed while another module was used."""
-        self._entered = True
+        self._case.seen = True
         self._choices = None
         self.parametersChanged()
         self.views.enter()
@@ -154,7 +164,7 @@ class Panel:
 
     def leave(self) -> None:
         """The user goes to another module, for example to draw."""
-        self._entered = False
+        self._case.seen = False
 
     def regionsEdited(self) -> None:
         """Somebody has drawn in segments, or moved points of the AIF: let all follow that depends on them."""
@@ -167,39 +177,25 @@ class Panel:
         self._previewWhereChanged()
         self.numbers.refresh()
 
-    @property
-    def seriesKey(self) -> tuple | None:
-        """Of the series and how it is to be understood: another value once either is chosen anew."""
-        return self._openKey
-
-    def inputOptions(self) -> dict[str, Any]:
-        """How the series is to be understood, as the logic takes it."""
-        return inputOptions(self.parameters)
-
-    def timingOptions(self) -> dict[str, Any]:
-        """The part of it that is about time."""
-        options = self.inputOptions()
-        return {name: options[name] for name in ("echoTime", "frameInterval")}
-
     # ---- the series
 
     def _openWhereChanged(self) -> None:
         node = self.parameters.inputNode
-        options = self.inputOptions()
+        options = self._case.inputOptions()
         mask = options.pop("mask")
         key = (
             node.GetID() if node is not None else None,
-            self.fingerprints.of(*mask) if mask else None,
+            self._case.fingerprints.of(*mask) if mask else None,
             tuple(options.items()),
         )
-        if key == self._openKey:
+        if key == self._case.seriesKey:
             return
         again = key[0] is not None and key[0] == self._lookedAt
-        onlyBrain = again and self._openKey is not None and key[2] == self._openKey[2]
-        if onlyBrain and not self._entered:
+        onlyBrain = again and self._case.seriesKey is not None and key[2] == self._case.seriesKey[2]
+        if onlyBrain and not self._case.seen:
             return  # maps that vanish while their brain is being drawn would not help; `enter` looks again
-        self._openKey = key
-        self.opened = None
+        self._case.seriesKey = key
+        self._case.opened = None
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None
@@ -214,8 +210,9 @@ class Panel:
         self.input.showReading()
         if self.run.running:
             say(self.ui.understoodLabel, _("The series is read once the run below has ended."))
-        run = self.start(
-            lambda: self.logic.openInput(node, waitForCompletion=False, **self.inputOptions()), self.input.showError
+        run = self._runs.start(
+            lambda: self.logic.openInput(node, waitForCompletion=False, **self._case.inputOptions()),
+            self.input.showError,
         )
         if run is not None:
             self._opening = run
@@ -230,8 +227,8 @@ class Panel:
             self.input.showError(run.sentence)
             self.refreshApply()
             return
-        opened = self.opened = run.result
-        self._lookedAt = self._openKey[0]
+        opened = self._case.opened = run.result
+        self._lookedAt = self._case.seriesKey[0]
         self.input.showUnderstood(opened)
         # A series that is understood in another way is looked at where it was looked at before.
         if not again:
@@ -260,14 +257,24 @@ class Panel:
         if self.opened is None:
             return
         self.views.labelSeries()
-        result = resultWith(self)
+        result = resultWith(self._case)
         if result is not None:
             self.showResult(result)
         else:
             self.numbers.show(None)
-            self.flipping.offer([mapsOfResult(other) for other in otherResults(self)])
+            self.flipping.offer([mapsOfResult(other) for other in otherResults(self._case)])
             self.previewing.ask()
         self.refreshApply()
+
+    def _onDose(self) -> None:
+        """Another dose is chosen: show at once what costs little."""
+        self.views.paintSeries()
+        self.curves.updateSoon()
+
+    def _onEnvironment(self) -> None:
+        """It is known what this computer can do."""
+        self.refreshApply()
+        self.onDoseSettled()
 
     def _previewWhereChanged(self) -> None:
         parameters = self.parameters
@@ -292,7 +299,7 @@ class Panel:
             device = self.model.chosenDevice()
             options = modelOptions(self.parameters)
             seconds = self.logic.estimateSeconds(
-                self.parameters.inputNode, device, options["checkpoint"], **self.inputOptions()
+                self.parameters.inputNode, device, options["checkpoint"], **self._case.inputOptions()
             )
             self.run.showEstimate(seconds, self.model.deviceLabel(device))
 
@@ -302,52 +309,12 @@ class Panel:
         """Show the maps and numbers of a result, and offer the other ones for flipping."""
         self.previewing.leave()
         self.views.showMaps(mapsOfResult(result))
-        self.flipping.offer([mapsOfResult(other) for other in otherResults(self, result)])
+        self.flipping.offer([mapsOfResult(other) for other in otherResults(self._case, result)])
         self.numbers.show(result.table)
         self.numbers.refresh()
         self.run.sayPreview("")
 
-    # ---- running things
-
-    def start(self, begin: Callable[[], Any], onError: Callable[[Exception], None] | None = None):
-        """Begin a run and look after it until it has ended.
-
-        :param begin: returns a Run
-        :param onError: told why it could not begin; by default the status line says it
-        :returns: the run, or None where it could not begin
-        """
-        with self.sayingWhatWentWrong(onError):
-            run = begin()
-            if not self._timer.isActive():
-                self._timer.start()
-            return run
-        return None
-
-    def say(self, sentence: str, error: bool = False) -> None:
-        """One sentence for the user."""
-        self.run.say(sentence, error)
-
-    @contextmanager
-    def sayingWhatWentWrong(self, onError: Callable[[Exception], None] | None = None) -> Iterator[None]:
-        """What fails within is said in one sentence; a fault of ours leaves its traceback in the log too."""
-        tell = onError or (lambda error: self.say(inPanelWords(error), error=True))
-        try:
-            yield
-        except StUNetPerfusionError as error:
-            tell(error)
-        except Exception as error:
-            logging.exception("StUNetPerfusion")
-            self.run.log(traceback.format_exc())
-            tell(RuntimeError(_("Something unexpected went wrong ({error}); the log says more.").format(error=error)))
-
-    def _poll(self) -> None:
-        with self.sayingWhatWentWrong():
-            if not self.logic.poll():
-                self._timer.stop()
-
     def stop(self) -> None:
         """The application or the widget ends: no more looking, no more worker."""
-        self._timer.stop()
         self.previewing.forget()
-        self.logic.onLog = None
-        self.logic.stop()
+        self._runs.stop()

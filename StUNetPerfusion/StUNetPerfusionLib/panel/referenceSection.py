@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from StUNetPerfusionLib.panel.labels import say
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
+from StUNetPerfusionLib.panel.labelText import say
 from StUNetPerfusionLib.parameterNode import ReferenceSource
 from StUNetPerfusionLib.process.fslVerbena import verbenaProgram
 from StUNetPerfusionLib.translation import tr as _
@@ -12,16 +13,16 @@ class ReferenceSection:
     """Shows only what matters for the chosen kind of reference.
 
     :param ui: the widgets of the panel
-    :param panel: what the sections share
+    :param case: what is chosen
     """
 
-    def __init__(self, ui, panel) -> None:
+    def __init__(self, ui, case: ChosenCase) -> None:
         self._ui = ui
-        self._panel = panel
+        self._case = case
 
     def refresh(self) -> None:
         """Show what the parameters hold."""
-        ui, parameters = self._ui, self._panel.parameters
+        ui, parameters = self._ui, self._case.parameters
         source = parameters.referenceSource
         rows = {
             (ui.referenceVolumeLabel, ui.referenceVolumeSelector): source == ReferenceSource.VOLUME,

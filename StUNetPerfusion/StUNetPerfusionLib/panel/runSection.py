@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from StUNetPerfusionLib.panel.labels import ERROR_COLOR, asLabel, say
-from StUNetPerfusionLib.panel.room import makeRoom
+from collections.abc import Callable
+
+from StUNetPerfusionLib.panel.labelText import ERROR_COLOR, asLabel, say
+from StUNetPerfusionLib.panel.panelHeight import fitPanelHeight
 from StUNetPerfusionLib.translation import tr as _
 
 
@@ -11,14 +13,15 @@ class RunSection:
     """Shows what is under way.
 
     :param ui: the widgets of the panel
-    :param panel: what the sections share
+    :param onApply: the button was pressed
+    :param hasNumbers: returns whether there is a result to be exported
     """
 
-    def __init__(self, ui, panel) -> None:
+    def __init__(self, ui, onApply: Callable[[], None], hasNumbers: Callable[[], bool]) -> None:
         self._ui = ui
-        self._panel = panel
+        self._hasNumbers = hasNumbers
         self._run = None
-        ui.applyButton.clicked.connect(lambda *_: panel.applying.begin())
+        ui.applyButton.clicked.connect(lambda *_: onApply())
         ui.cancelButton.clicked.connect(self.onCancel)
         ui.logText.setMaximumBlockCount(2000)
 
@@ -83,9 +86,9 @@ class RunSection:
         self._ui.cancelButton.visible = running
         self._ui.cancelButton.enabled = running
         self._ui.progressBar.visible = running
-        makeRoom(self._ui.statusLabel)
+        fitPanelHeight(self._ui.statusLabel)
         # It would show its progress in the place of the one that runs.
-        self._ui.dicomButton.enabled = not running and self._panel.numbers.tableNode is not None
+        self._ui.dicomButton.enabled = not running and self._hasNumbers()
 
     def _onProgress(self, fraction: float, message: str) -> None:
         self._ui.progressBar.value = round(1000 * fraction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +12,9 @@ import slicer
 import vtk
 
 from stunet_perfusion.support.errors import InputError
-from StUNetPerfusionLib.panel.choices import doseOptions, segmentChoice
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
+from StUNetPerfusionLib.panel.panelRuns import PanelRuns
+from StUNetPerfusionLib.panel.parameterOptions import doseOptions, segmentChoice
 from StUNetPerfusionLib.panel.shownMaps import ShownMaps, inScene
 from StUNetPerfusionLib.parameterNode import ThirdMap
 from StUNetPerfusionLib.scene import colors, layout
@@ -31,13 +34,34 @@ class ViewsSection:
     """Puts volumes into our layout and keeps their windows equal.
 
     :param ui: the widgets of the panel
-    :param panel: what the sections share
+    :param case: what is chosen
+    :param runs: says what went wrong
+    :param observer: VTKObservationMixin
     :param views: the layout
+    :param onPlaced: the views were put on screen after the series was opened
+    :param onSlice: the views show another slice, as far as VTK can tell
+    :param onReplaced: other maps are shown from now on
+    :param onCleared: there are no maps any more
     """
 
-    def __init__(self, ui, panel, views: layout.SideBySide) -> None:
+    def __init__(
+        self,
+        ui,
+        case: ChosenCase,
+        runs: PanelRuns,
+        observer,
+        views: layout.SideBySide,
+        onPlaced: Callable[[], None],
+        onSlice: Callable[[Any, int], None],
+        onReplaced: Callable[[], None],
+        onCleared: Callable[[], None],
+    ) -> None:
         self._ui = ui
-        self._panel = panel
+        self._case = case
+        self._runs = runs
+        self._observer = observer
+        self._onPlaced, self._onSlice = onPlaced, onSlice
+        self._onReplaced, self._onCleared = onReplaced, onCleared
         self._views = views
         self._shown: ShownMaps | None = None
         self._lowDose: LowDoseVolume | None = None
@@ -71,7 +95,7 @@ class ViewsSection:
         self._lowDose = LowDoseVolume(slicer.mrmlScene, opened)
         self._unplaced = True
         # A series may finish opening when the user has gone to another module, whose layout is not ours to change.
-        if self._wanted and self._panel.seen:
+        if self._wanted and self._case.seen:
             self.showLayout()
         self._place(turn=place)
 
@@ -80,7 +104,7 @@ class ViewsSection:
         if self._unplaced and self._wanted and self._lowDose is not None:
             self.showLayout()
             self._place()
-            self._panel.onDoseSettled()
+            self._onPlaced()
 
     def align(self) -> None:
         """Turn all views back to the slices as they were acquired, at the place that they show."""
@@ -108,7 +132,7 @@ class ViewsSection:
 
     def _placeViews(self) -> None:
         """Turn the views to the slices as they were acquired, and to the one that matters most."""
-        opened = self._panel.opened
+        opened = self._case.opened
         if opened is None or self._lowDose is None or self._lowDose.node is None:
             return
         self._views.fit(self._lowDose.node)
@@ -116,7 +140,7 @@ class ViewsSection:
 
     def _mostInteresting(self, opened) -> np.ndarray:
         """(3,) mm, right-anterior-superior: the middle of the tumor's largest slice, or of the brain's."""
-        chosen = segmentChoice(self._panel.parameters, "tumor")
+        chosen = segmentChoice(self._case.parameters, "tumor")
         mask = opened.brain
         if chosen is not None:
             with suppress(InputError):  # a tumor that nobody has drawn yet
@@ -132,23 +156,23 @@ class ViewsSection:
 
     def paintSeries(self) -> None:
         """Repaint the frame that is shown, at the dose that is chosen: all that is seen now, in cross-cuts too."""
-        if self._lowDose is None or self._panel.parameters is None:
+        if self._lowDose is None or self._case.parameters is None:
             return
-        parameters = self._panel.parameters
-        with self._panel.sayingWhatWentWrong():
+        parameters = self._case.parameters
+        with self._runs.sayingWhatWentWrong():
             self._lowDose.show(parameters.frame, slices=self.shownSlices(), **doseOptions(parameters))
 
     def labelSeries(self) -> None:
         """Say the dose on the handle of the view. A label costs more than a picture, so it waits for the slider."""
-        if self._lowDose is not None and self._panel.parameters is not None:
-            percent = self._panel.parameters.dosePercent
+        if self._lowDose is not None and self._case.parameters is not None:
+            percent = self._case.parameters.dosePercent
             self._views.setVolume(
                 layout.SERIES_VIEW, self._lowDose.node, _("DSC {percent:.0f} %").format(percent=percent)
             )
 
     def shownSlices(self) -> list[int]:
         """The slices of the series that the view shows: one where it is seen as it was acquired, else all."""
-        opened = self._panel.opened
+        opened = self._case.opened
         sliceNode = self._views.sliceNode(layout.SERIES_VIEW)
         if opened is None or sliceNode is None:
             return []
@@ -165,7 +189,7 @@ class ViewsSection:
 
     def showMaps(self, maps: ShownMaps) -> None:
         """Show maps: there is nothing to flip back to."""
-        self._panel.flipping.forget()
+        self._onReplaced()
         self.putMaps(maps)
 
     def putMaps(self, maps: ShownMaps) -> None:
@@ -198,7 +222,7 @@ class ViewsSection:
         """Take the maps of the series before out of the views."""
         self._stopObserving()
         self._shown = None
-        self._panel.flipping.clear()
+        self._onCleared()
         self._ui.windowRangeWidget.enabled = False
         for name in layout.MAP_VIEWS:
             self._views.setVolume(name, None)
@@ -218,7 +242,7 @@ class ViewsSection:
         if self._lowDose is not None:
             self._lowDose.remove()
         self._shown = self._lowDose = self._window = None
-        self._panel.flipping.clear()
+        self._onCleared()
 
     def refresh(self) -> None:
         """Show what the parameters hold."""
@@ -226,7 +250,7 @@ class ViewsSection:
         self._showInButton()
 
     def _showThird(self) -> None:
-        maps, parameters = self._shown, self._panel.parameters
+        maps, parameters = self._shown, self._case.parameters
         if maps is None or parameters is None or not maps.alive:
             return
         if parameters.thirdMap == ThirdMap.DIFFERENCE:
@@ -305,7 +329,7 @@ class ViewsSection:
 
         Left alone, the view takes any other volume, and being linked hands it to all views, under their labels.
         """
-        observer = self._panel.observer
+        observer = self._observer
         if not observer.hasObserver(scene, scene.NodeAboutToBeRemovedEvent, self._onNodeAboutToBeRemoved):
             observer.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self._onNodeAboutToBeRemoved, priority=10.0)
 
@@ -317,8 +341,8 @@ class ViewsSection:
 
     def _observeViews(self) -> None:
         """Let the panel know whenever another slice is shown, or another volume."""
-        observer, event = self._panel.observer, vtk.vtkCommand.ModifiedEvent
-        followed = [(self._views.sliceNode(layout.SERIES_VIEW), self._panel.onSliceMoved)]
+        observer, event = self._observer, vtk.vtkCommand.ModifiedEvent
+        followed = [(self._views.sliceNode(layout.SERIES_VIEW), self._onSlice)]
         followed += [(node, self._onVolumePut) for node in self._views.compositeNodes()]
         for node, callback in followed:
             if not observer.hasObserver(node, event, callback):
@@ -350,11 +374,11 @@ class ViewsSection:
         self._views.show()
         if self._unplaced and self._lowDose is not None:
             self._place()
-            self._panel.onDoseSettled()
+            self._onPlaced()
 
     def _onLayoutChanged(self, layoutId: int) -> None:
         """Another layout is shown, which the user may have chosen in the toolbar."""
-        if self._panel.seen and self._panel.parameters is not None:  # a scene that is closed resets the layout
+        if self._case.seen and self._case.parameters is not None:  # a scene that is closed resets the layout
             self._wanted = layoutId == layout.LAYOUT_ID
         self._showInButton()
 

@@ -13,7 +13,7 @@ _VIEWPORT = "qt_scrollarea_viewport"
 _OTHER_WIDTHS = (-40, -30, -20, -10)
 
 
-def makeRoom(widget) -> None:
+def fitPanelHeight(widget) -> None:
     """Let the panel be as high as it must be now, once the events under way are done.
 
     Qt asks a layout for its height at a width, and remembers the answer until the layout says that it has changed. The
@@ -21,10 +21,10 @@ def makeRoom(widget) -> None:
 
     :param widget: of the panel
     """
-    qt.QTimer.singleShot(0, lambda: _makeRoom(widget))
+    qt.QTimer.singleShot(0, lambda: _fitHeight(widget))
 
 
-def _makeRoom(widget) -> None:
+def _fitHeight(widget) -> None:
     with suppress(ValueError):  # the panel was closed meanwhile
         contents = module = None
         ancestor = widget.parent()

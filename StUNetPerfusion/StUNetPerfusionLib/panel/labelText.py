@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from StUNetPerfusionLib.panel.room import makeRoom
+from StUNetPerfusionLib.panel.panelHeight import fitPanelHeight
 
 ERROR_COLOR = "#C0392B"
 WARNING_COLOR = "#B36B00"
@@ -36,4 +36,4 @@ def say(label, text: str) -> None:
     """
     if label.text != text:
         label.text = text
-        makeRoom(label)
+        fitPanelHeight(label)

@@ -8,7 +8,13 @@ import qt
 import slicer
 
 from stunet_perfusion.support.errors import InputError
-from StUNetPerfusionLib.panel.resultChoice import resultWith, shownResult
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
+from StUNetPerfusionLib.panel.modelSection import ModelSection
+from StUNetPerfusionLib.panel.numbersSection import NumbersSection
+from StUNetPerfusionLib.panel.panelRuns import PanelRuns
+from StUNetPerfusionLib.panel.resultLookup import resultWith, shownResult
+from StUNetPerfusionLib.panel.runSection import RunSection
+from StUNetPerfusionLib.panel.viewsSection import ViewsSection
 from StUNetPerfusionLib.process.installing import installForExport
 from StUNetPerfusionLib.scene.report import writeReport
 from StUNetPerfusionLib.scene.results import RESULT
@@ -16,15 +22,34 @@ from StUNetPerfusionLib.scene.statistics import asCsv
 from StUNetPerfusionLib.translation import tr as _
 
 
-class Exporting:
+class ResultExport:
     """Copies and saves what the section "Numbers" shows.
 
     :param ui: the widgets of the panel
-    :param panel: what the sections share
+    :param case: what is chosen
+    :param runs: does what takes time
+    :param status: shows what is under way
+    :param views: where the maps are seen
+    :param numbers: the table
+    :param model: knows what is installed
     """
 
-    def __init__(self, ui, panel) -> None:
-        self._panel = panel
+    def __init__(
+        self,
+        ui,
+        case: ChosenCase,
+        runs: PanelRuns,
+        status: RunSection,
+        views: ViewsSection,
+        numbers: NumbersSection,
+        model: ModelSection,
+    ) -> None:
+        self._case = case
+        self._runs = runs
+        self._status = status
+        self._views = views
+        self._numbers = numbers
+        self._model = model
         ui.copyButton.clicked.connect(self.onCopy)
         ui.exportButton.clicked.connect(self.onExport)
         ui.reportButton.clicked.connect(self.onReport)
@@ -32,26 +57,26 @@ class Exporting:
 
     def onCopy(self) -> None:
         """Copy the table, tab-separated as spreadsheets take it."""
-        qt.QApplication.clipboard().setText(asCsv(self._panel.numbers.tableNode, "\t"))
+        qt.QApplication.clipboard().setText(asCsv(self._numbers.tableNode, "\t"))
 
     def onExport(self) -> None:
         """Save the table."""
         path = self._askForFile(_("Save the numbers"), "perfusion.csv", "CSV (*.csv)")
         if path:
-            with self._panel.sayingWhatWentWrong():
+            with self._runs.sayingWhatWentWrong():
                 from stunet_perfusion.support.staged import staged_file
 
                 with staged_file(Path(path)) as file:
-                    file.write_text(asCsv(self._panel.numbers.tableNode), encoding="utf-8")
-                self._panel.say(_("Saved {path}.").format(path=path))
+                    file.write_text(asCsv(self._numbers.tableNode), encoding="utf-8")
+                self._runs.say(_("Saved {path}.").format(path=path))
 
     def onReport(self) -> None:
         """Write the one-page report."""
         path = self._askForFile(_("Save the report"), "perfusion.pdf", "PDF (*.pdf);;PNG (*.png)")
         if path:
-            with self._panel.sayingWhatWentWrong():
+            with self._runs.sayingWhatWentWrong():
                 self.writeReport(Path(path))
-                self._panel.say(_("Saved {path}.").format(path=path))
+                self._runs.say(_("Saved {path}.").format(path=path))
 
     def onDicom(self) -> None:
         """Ask for a folder, and whose series it was, and write the maps as DICOM."""
@@ -85,33 +110,32 @@ class Exporting:
         :param output: a new or an empty folder
         :param source: folder with the DICOM files of the series, or None
         """
-        panel = self._panel
-        with panel.sayingWhatWentWrong():
-            if panel.run.running:
+        with self._runs.sayingWhatWentWrong():
+            if self._status.running:
                 raise InputError(_("DICOM export"), _("cannot begin while something else runs"), _("wait for its end"))
             result = self._result(_("DICOM export"))
-            if not panel.model.hasPackage("highdicom"):
+            if not self._model.hasPackage("highdicom"):
                 if not installForExport():
                     return
-                panel.logic.stop()  # the next worker sees what was installed
-                panel.model.lookAtEnvironment()
+                self._runs.logic.stop()  # the next worker sees what was installed
+                self._model.lookAtEnvironment()
             nodes = {"prediction": result.cbv}
             if result.reference is not None and result.reference.GetAttribute(RESULT):
                 nodes["reference"] = result.reference
-            run = panel.start(lambda: panel.logic.exportDicom(nodes, output, source, waitForCompletion=False))
+            run = self._runs.start(lambda: self._runs.logic.exportDicom(nodes, output, source, waitForCompletion=False))
             if run is not None:
-                panel.run.begin(run)
+                self._status.begin(run)
                 run.onFinished = lambda run: self._onDicomWritten(run, output)
 
     def _onDicomWritten(self, run, output: Path) -> None:
         sentence = run.sentence
         if run.state == "done":
             sentence = " ".join([_("Wrote DICOM to {folder}.").format(folder=output), *(run.result or [])])
-        self._panel.run.end(sentence, error=run.state == "failed")
+        self._status.end(sentence, error=run.state == "failed")
 
     def _result(self, what: str):
         """:raises InputError: there is none"""
-        result = shownResult(self._panel) or resultWith(self._panel)
+        result = shownResult(self._case, self._views.shownMaps) or resultWith(self._case)
         if result is None:
             raise InputError(what, _("needs a result for what is chosen now"), _("press Apply first"))
         return result

@@ -31,7 +31,7 @@ POINT_EVENTS = (
 MODIFIED_EVENTS = (vtk.vtkCommand.ModifiedEvent,)
 
 
-class Following:
+class DelayedObserver:
     """Calls back once, a moment after the last of several changes: brush strokes and drags come many a second.
 
     :param observer: VTKObservationMixin

@@ -7,8 +7,13 @@ import time
 import qt
 import slicer
 
-from StUNetPerfusionLib.panel.choices import aifChoice, doseOptions, modelOptions
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
+from StUNetPerfusionLib.panel.modelSection import ModelSection
+from StUNetPerfusionLib.panel.panelRuns import PanelRuns
+from StUNetPerfusionLib.panel.parameterOptions import aifChoice, doseOptions, modelOptions
+from StUNetPerfusionLib.panel.runSection import RunSection
 from StUNetPerfusionLib.panel.shownMaps import ShownMaps
+from StUNetPerfusionLib.panel.viewsSection import ViewsSection
 from StUNetPerfusionLib.scene.previewMaps import (
     DIFFERENCE,
     PREDICTION,
@@ -16,7 +21,6 @@ from StUNetPerfusionLib.scene.previewMaps import (
     UNCERTAINTY,
     PreviewMaps,
 )
-from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
 
 #: Milliseconds without scrolling before a new slice is predicted.
@@ -26,14 +30,24 @@ _SCROLL_SETTLE_MS = 150
 _MOST_SLICES = 3
 
 
-class Previewing:
+class SlicePreview:
     """Asks for previews and shows them as they arrive.
 
-    :param panel: what the sections share
+    :param case: what is chosen
+    :param runs: does what takes time
+    :param status: where it is told how far the preview is
+    :param views: where the maps are seen
+    :param model: knows whether a network can run
     """
 
-    def __init__(self, panel) -> None:
-        self._panel = panel
+    def __init__(
+        self, case: ChosenCase, runs: PanelRuns, status: RunSection, views: ViewsSection, model: ModelSection
+    ) -> None:
+        self._case = case
+        self._runs = runs
+        self._status = status
+        self._views = views
+        self._model = model
         self._maps = PreviewMaps(slicer.mrmlScene)
         self._run = None
         self._settings: dict | None = None
@@ -52,24 +66,23 @@ class Previewing:
 
     def ask(self) -> None:
         """Preview what is chosen now; what was asked for before is given up."""
-        panel = self._panel
-        parameters = panel.parameters
-        if panel.opened is None:
+        parameters = self._case.parameters
+        if self._case.opened is None:
             return
         if not parameters.preview:
             self.cancel()
             return
-        if panel.run.running:
-            panel.run.sayPreview(_("waits for the run below"))
+        if self._status.running:
+            self._status.sayPreview(_("waits for the run below"))
             return
-        if not panel.model.ready:
-            panel.run.sayPreview(_("waits for the network: see Model"))
+        if not self._model.ready:
+            self._status.sayPreview(_("waits for the network: see Model"))
             return
-        slices = panel.views.shownSlices()
+        slices = self._views.shownSlices()
         if not slices:
             return
         if len(slices) > _MOST_SLICES:
-            panel.run.sayPreview(_("only where the views show the slices as they were acquired"))
+            self._status.sayPreview(_("only where the views show the slices as they were acquired"))
             return
         settings = {**doseOptions(parameters), **modelOptions(parameters)}
         if settings != self._settings:
@@ -79,19 +92,19 @@ class Previewing:
         self.secondsToFirst = self.secondsToExact = None
 
         def begin():
-            return panel.logic.preview(
+            return self._runs.logic.preview(
                 parameters.inputNode,
                 slices,
                 onPart=lambda part: self._onPart(part, settings, asked),
                 aif=aifChoice(parameters),
                 **settings,
-                **panel.inputOptions(),
+                **self._case.inputOptions(),
             )
 
-        self._run = panel.start(begin, lambda error: panel.run.sayPreview(inPanelWords(error), error=True))
+        self._run = self._runs.start(begin, lambda sentence: self._status.sayPreview(sentence, error=True))
         if self._run is not None:
             self._run.onFinished = self._onFinished
-            panel.run.sayPreview(_("computing…"))
+            self._status.sayPreview(_("computing…"))
 
     def cancel(self) -> None:
         """Give up what was asked for."""
@@ -99,14 +112,14 @@ class Previewing:
         if self._run is not None:
             self._run.cancel()
             self._run = None
-            self._panel.run.sayPreview("")
+            self._status.sayPreview("")
 
     def forget(self) -> None:
         """Another series, or no scene: nothing of the old previews is left."""
         self.cancel()
         self._maps.remove()
         self._settings = None
-        self._panel.run.sayPreview("")
+        self._status.sayPreview("")
 
     def leave(self) -> None:
         """The maps of a result are shown: scrolling asks for nothing."""
@@ -118,15 +131,14 @@ class Previewing:
             self.ask()
 
     def _onPart(self, part, settings: dict, asked: float) -> None:
-        panel = self._panel
-        if panel.opened is None or settings != self._settings:
+        if self._case.opened is None or settings != self._settings:
             return
-        changed = self._maps.paint(panel.opened.series.grid, part)
-        shown = panel.views.shownMaps
+        changed = self._maps.paint(self._case.opened.series.grid, part)
+        shown = self._views.shownMaps
         percent = f"{100 * settings['dose']:.0f} %"
         label = _("CBV {percent}").format(percent=percent)
         if changed or shown is None or shown.prediction is not self._maps.node(PREDICTION) or shown.label != label:
-            panel.views.showMaps(
+            self._views.showMaps(
                 ShownMaps(
                     prediction=self._maps.node(PREDICTION),
                     reference=self._maps.node(REFERENCE),
@@ -140,14 +152,14 @@ class Previewing:
         seconds = time.monotonic() - asked
         if part.stage == "first":
             self.secondsToFirst = self.secondsToFirst or seconds
-            panel.run.sayPreview(_("slice {z}, first look after {s:.2f} s…").format(z=part.slice + 1, s=seconds))
+            self._status.sayPreview(_("slice {z}, first look after {s:.2f} s…").format(z=part.slice + 1, s=seconds))
         else:
             self.secondsToExact = seconds
-            panel.run.sayPreview(_("slice {z}, exact after {s:.2f} s").format(z=part.slice + 1, s=seconds))
+            self._status.sayPreview(_("slice {z}, exact after {s:.2f} s").format(z=part.slice + 1, s=seconds))
 
     def _onFinished(self, run) -> None:
         if run is not self._run:
             return
         self._run = None
         if run.state == "failed":
-            self._panel.run.sayPreview(run.sentence, error=True)
+            self._status.sayPreview(run.sentence, error=True)

@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from stunet_perfusion.support.errors import InputError
-from StUNetPerfusionLib.panel.choices import otherSegments, segmentChoice
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
+from StUNetPerfusionLib.panel.parameterOptions import otherSegments, segmentChoice
 from StUNetPerfusionLib.scene.masks import maskOfSegment
 from StUNetPerfusionLib.scene.results import PREFIX
 from StUNetPerfusionLib.scene.segmentFingerprints import digestOf
@@ -19,29 +20,29 @@ REGIONS = PREFIX + "Regions"
 _ROLES = {"tumor": "tumor", "nawm": "whiteMatter"}
 
 
-def drawnSegments(panel) -> dict[str, tuple]:
+def drawnSegments(case: ChosenCase) -> dict[str, tuple]:
     """The segments without a role in which somebody has drawn something within the series, by their names."""
-    return {name: segment for name, segment in otherSegments(panel.parameters).items() if _isDrawn(panel, segment)}
+    return {name: segment for name, segment in otherSegments(case.parameters).items() if _isDrawn(case, segment)}
 
 
-def drawnRegions(panel) -> dict[str, Any]:
+def drawnRegions(case: ChosenCase) -> dict[str, Any]:
     """All regions in which something is drawn, as `logic.compare` takes them: `mask`, `tumor`, `nawm`, `regions`."""
-    chosen = {name: segmentChoice(panel.parameters, region) for name, region in _ROLES.items()}
-    named = {name: segment for name, segment in chosen.items() if segment is not None and _isDrawn(panel, segment)}
-    return {"mask": panel.opened.brain, "regions": drawnSegments(panel), **named}
+    chosen = {name: segmentChoice(case.parameters, region) for name, region in _ROLES.items()}
+    named = {name: segment for name, segment in chosen.items() if segment is not None and _isDrawn(case, segment)}
+    return {"mask": case.opened.brain, "regions": drawnSegments(case), **named}
 
 
-def regionsKey(panel) -> str:
+def regionsKey(case: ChosenCase) -> str:
     """Another text once a region was drawn in, renamed, added, removed or given another role."""
-    parameters = panel.parameters
+    parameters = case.parameters
     chosen = {name: segmentChoice(parameters, region) for name, region in _ROLES.items()}
     named = [*chosen.items(), *sorted(otherSegments(parameters).items())]
-    drawn = [(name, panel.fingerprints.of(*segment)) for name, segment in named if segment is not None]
-    told = repr((digestOf(panel.opened.brain), [each for each in drawn if each[1]]))
+    drawn = [(name, case.fingerprints.of(*segment)) for name, segment in named if segment is not None]
+    told = repr((digestOf(case.opened.brain), [each for each in drawn if each[1]]))
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _isDrawn(panel, segment: tuple) -> bool:
+def _isDrawn(case: ChosenCase, segment: tuple) -> bool:
     with suppress(InputError):
-        return bool(maskOfSegment(*segment, panel.opened.series.grid).any())
+        return bool(maskOfSegment(*segment, case.opened.series.grid).any())
     return False

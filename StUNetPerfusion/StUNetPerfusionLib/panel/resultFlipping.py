@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from StUNetPerfusionLib.panel.numbersSection import NumbersSection
 from StUNetPerfusionLib.panel.shownMaps import ShownMaps
+from StUNetPerfusionLib.panel.viewsSection import ViewsSection
 
 
-class Flipping:
+class ResultFlipping:
     """Lets the user see another result in the place of the one that is shown, and come back.
 
     :param ui: the widgets of the panel
-    :param panel: what the sections share
+    :param views: where the maps are seen
+    :param numbers: where their numbers are seen
     """
 
-    def __init__(self, ui, panel) -> None:
+    def __init__(self, ui, views: ViewsSection, numbers: NumbersSection) -> None:
         self._ui = ui
-        self._panel = panel
+        self._views = views
+        self._numbers = numbers
         self._others: list[ShownMaps] = []
         self._before: ShownMaps | None = None
         ui.flipButton.connect("toggled(bool)", self._onFlipped)
@@ -47,7 +51,7 @@ class Flipping:
     def _onFlipped(self, flipped: bool) -> None:
         index = self._ui.flipComboBox.currentIndex
         if flipped and 0 <= index < len(self._others) and self._others[index].alive:
-            self._before = self._before or self._panel.views.shownMaps
+            self._before = self._before or self._views.shownMaps
             self._show(self._others[index])
         elif not flipped and self._before is not None:
             before, self._before = self._before, None
@@ -56,5 +60,5 @@ class Flipping:
 
     def _show(self, maps: ShownMaps) -> None:
         """Show maps, and the numbers that are theirs."""
-        self._panel.views.putMaps(maps)
-        self._panel.numbers.show(maps.table)
+        self._views.putMaps(maps)
+        self._numbers.show(maps.table)

@@ -6,7 +6,8 @@ import slicer
 
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.resources import shipped_checkpoint
-from StUNetPerfusionLib.panel.choices import (
+from StUNetPerfusionLib.panel.chosenCase import ChosenCase
+from StUNetPerfusionLib.panel.parameterOptions import (
     aifChoice,
     doseOptions,
     referenceDoseOptions,
@@ -21,9 +22,9 @@ from StUNetPerfusionLib.scene.results import fileDigest, numbered, provenance
 from StUNetPerfusionLib.translation import tr as _
 
 
-def resultWith(panel) -> AppliedResult | None:
+def resultWith(case: ChosenCase) -> AppliedResult | None:
     """The result in the scene that was made with what is chosen now, or None."""
-    parameters = panel.parameters
+    parameters = case.parameters
     if parameters is None or parameters.inputNode is None:
         return None
     options, reference = doseOptions(parameters), referenceDoseOptions(parameters)
@@ -34,12 +35,12 @@ def resultWith(panel) -> AppliedResult | None:
     wanted = {"Dose": f"{options['dose']:g}", "CheckpointSha256": digest}
     if options["dose"] < 1:
         wanted["Method"] = options["method"]
-    if panel.opened is not None:
-        wanted |= brainFacts(panel.opened, given=segmentChoice(parameters, "brain") is not None)
-        wanted["DroppedFrames"] = str(panel.opened.droppedFrames)
-        wanted["FrameInterval"] = f"{panel.opened.facts.frameInterval:g}"
+    if case.opened is not None:
+        wanted |= brainFacts(case.opened, given=segmentChoice(parameters, "brain") is not None)
+        wanted["DroppedFrames"] = str(case.opened.droppedFrames)
+        wanted["FrameInterval"] = f"{case.opened.facts.frameInterval:g}"
         try:
-            facts = wantedAif(aifChoice(parameters), panel.opened.series.grid).facts()
+            facts = wantedAif(aifChoice(parameters), case.opened.series.grid).facts()
             # A segment or points that were renamed are the same where their voxels are.
             wanted |= {name: told for name, told in facts.items() if name != "Aif"} or facts
         except InputError:
@@ -53,7 +54,7 @@ def resultWith(panel) -> AppliedResult | None:
             "Baseline": parameters.baseline.value,
             "LeakageCorrection": str(parameters.leakageCorrection),
         }
-    for result in reversed(_results(panel)):
+    for result in reversed(_results(case)):
         given = parameters.referenceSource == ReferenceSource.VOLUME
         if given and result.reference is not parameters.referenceVolume:
             continue
@@ -63,15 +64,14 @@ def resultWith(panel) -> AppliedResult | None:
     return None
 
 
-def shownResult(panel) -> AppliedResult | None:
+def shownResult(case: ChosenCase, shown: ShownMaps | None) -> AppliedResult | None:
     """The result whose maps the views show, or None."""
-    shown = panel.views.shownMaps
-    return None if shown is None else next((r for r in _results(panel) if r.cbv is shown.prediction), None)
+    return None if shown is None else next((r for r in _results(case) if r.cbv is shown.prediction), None)
 
 
-def otherResults(panel, shown: AppliedResult | None = None) -> list[AppliedResult]:
+def otherResults(case: ChosenCase, shown: AppliedResult | None = None) -> list[AppliedResult]:
     """All other results of the same series."""
-    return [result for result in _results(panel) if shown is None or result.cbv is not shown.cbv]
+    return [result for result in _results(case) if shown is None or result.cbv is not shown.cbv]
 
 
 def mapsOfResult(result: AppliedResult) -> ShownMaps:
@@ -110,6 +110,6 @@ def _describe(facts: dict[str, str]) -> str:
     return numbered(", ".join(told), facts.get("Number"))
 
 
-def _results(panel) -> list[AppliedResult]:
-    node = panel.parameters.inputNode if panel.parameters is not None else None
+def _results(case: ChosenCase) -> list[AppliedResult]:
+    node = case.parameters.inputNode if case.parameters is not None else None
     return [] if node is None else appliedResults(slicer.mrmlScene, node)
