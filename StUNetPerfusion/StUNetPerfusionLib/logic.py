@@ -393,5 +393,5 @@ def _checkpoint(path: str | Path | None) -> Path:
     if path is None:
         return shipped_checkpoint()
     if not Path(path).is_file():
-        raise InputError(path, "does not exist", "choose a .safetensors checkpoint")
+        raise InputError(path, _("does not exist"), _("choose a .safetensors checkpoint"))
     return Path(path)

@@ -12,7 +12,7 @@ import numpy as np
 
 from stunet_perfusion.dose.simulate import check_dose
 from stunet_perfusion.series import DscSeries, Grid
-from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.errors import InputError, Setting
 from StUNetPerfusionLib.process.openInputs import OpenInputs, WantedInput
 from StUNetPerfusionLib.process.runs import Request, Steps
 from StUNetPerfusionLib.process.runTimes import RunTimes
@@ -137,11 +137,12 @@ def aifChoice(source: Any, grid: Grid) -> AifChoice:
     """
     if isinstance(source, str):
         if source != "auto":
-            raise InputError("AIF", f"cannot come from '{source}'", "give 'auto', vessels, or points")
+            fact = _("cannot come from '{source}'").format(source=source)
+            raise InputError(Setting.AIF, fact, _("give 'auto', vessels, or points"))
         return AifChoice()
     if hasattr(source, "IsA") and source.IsA("vtkMRMLMarkupsNode"):
         return AifChoice(f"points {source.GetName() or ''}".strip(), voxels=voxelsOfPoints(source, grid))
-    return AifChoice(_nameOfVessels(source), vessels=maskOf(source, grid, "vessel mask"))
+    return AifChoice(_nameOfVessels(source), vessels=maskOf(source, grid, _("vessel mask")))
 
 
 def _nameOfVessels(source: Any) -> str:

@@ -72,7 +72,7 @@ def wantedInput(inputNode, options: InputOptions) -> WantedInput:
     :raises InputError: as `inputFacts` and `maskOf`
     """
     facts = inputFacts(inputNode, options.echoTime, options.frameInterval)
-    mask = maskOf(options.mask, facts.grid, "brain mask")
+    mask = maskOf(options.mask, facts.grid, _("brain mask"))
     handle = NodeHandle(inputNode)
     return WantedInput(handle, facts, mask, options.dropFrames, (handle, framesOf(inputNode).fingerprint()))
 

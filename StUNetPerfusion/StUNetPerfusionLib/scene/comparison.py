@@ -97,9 +97,9 @@ def regionsOf(grid: Grid, mask: Any, tumor: Any, nawm: Any, others: Mapping[str,
     :raises InputError: as `maskOf`
     """
     return Regions(
-        maskOf(mask, grid, "brain mask"),
-        maskOf(tumor, grid, "tumor"),
-        maskOf(nawm, grid, "white matter"),
+        maskOf(mask, grid, _("brain mask")),
+        maskOf(tumor, grid, _("tumor")),
+        maskOf(nawm, grid, _("white matter")),
         {name: maskOf(source, grid, name) for name, source in (others or {}).items() if source is not None},
     )
 
@@ -112,11 +112,11 @@ def comparisonOf(mapNode, referenceNode, regions: Regions) -> Comparison:
     if not gridOfVolume(mapNode).matches(gridOfVolume(referenceNode)):
         raise InputError(
             referenceNode.GetName(),
-            f"is on another grid than {mapNode.GetName()}",
-            "resample it to that of the map first",
+            _("is on another grid than {name}").format(name=mapNode.GetName()),
+            _("resample it to the grid of the map first"),
         )
     values, reference = (slicer.util.arrayFromVolume(node).astype(np.float32) for node in (mapNode, referenceNode))
     comparison = Comparison(values, reference, regions, (mapNode.GetName(), referenceNode.GetName()))
     if not comparison.brain.any():
-        raise InputError(mapNode.GetName(), "is 0 everywhere", "choose a map that was computed")
+        raise InputError(mapNode.GetName(), _("is 0 everywhere"), _("choose a map that was computed"))
     return comparison

@@ -35,8 +35,10 @@ def maskOf(source: Any, grid: Grid, what: str) -> np.ndarray | None:
         if source.shape != grid.shape:
             raise InputError(
                 what,
-                f"has {source.shape} voxels (slices, rows, columns), and the series has {grid.shape}",
-                "give a mask on the grid of the series",
+                _("has {voxels} voxels (slices, rows, columns), and the series has {expected}").format(
+                    voxels=source.shape, expected=grid.shape
+                ),
+                _("give a mask on the grid of the series"),
             )
         mask = source.astype(bool)
     elif isinstance(source, tuple):
@@ -45,7 +47,7 @@ def maskOf(source: Any, grid: Grid, what: str) -> np.ndarray | None:
     else:
         mask = _onGrid(slicer.util.arrayFromVolume(source) > 0.5, gridOfVolume(source), grid, source.GetName() or what)
     if not mask.any():
-        raise InputError(what, "is empty", "mark some voxels, or choose another one")
+        raise InputError(what, _("is empty"), _("mark some voxels, or choose another one"))
     return mask
 
 
@@ -60,7 +62,8 @@ def segmentIdOf(segmentationNode, idOrName: str) -> str:
     found = segmentation.GetSegmentIdBySegmentName(idOrName)
     if not found:
         name = segmentationNode.GetName()
-        raise InputError(name, f"has no segment '{idOrName}'", "choose one of its segments")
+        fact = _("has no segment '{segment}'").format(segment=idOrName)
+        raise InputError(name, fact, _("choose one of its segments"))
     return found
 
 
@@ -76,7 +79,7 @@ def maskOfSegment(segmentationNode, segmentId: str, grid: Grid) -> np.ndarray:
     source = segmentationNode if segment.GetRepresentation(BINARY) else _withLabelmaps(segmentationNode, grid)
     drawn = drawnVoxels(source, segmentId)
     if drawn is None:
-        raise InputError(name, "is an empty segment", "mark some voxels, or choose another segment")
+        raise InputError(name, _("is an empty segment"), _("mark some voxels, or choose another segment"))
     voxels, indicesToRas = drawn
     return _onGrid(voxels, Grid(voxels.shape, toWorld(segmentationNode) @ indicesToRas), grid, name)
 
@@ -139,10 +142,11 @@ def voxelsOfPoints(markupsNode, grid: Grid) -> list[tuple[int, int, int]]:
         markupsNode.GetNthControlPointPositionWorld(position, ras)
         voxel = voxelOf(grid, ras)
         if voxel is None:
-            raise InputError(name, f"point {position + 1} lies outside of the series", "move it onto an artery")
+            fact = _("point {number} lies outside of the series").format(number=position + 1)
+            raise InputError(name, fact, _("move it onto an artery"))
         voxels.append(voxel)
     if not voxels:
-        raise InputError(name, "holds no point", "place one on an artery")
+        raise InputError(name, _("holds no point"), _("place one on an artery"))
     return voxels
 
 
@@ -151,7 +155,8 @@ def _onGrid(mask: np.ndarray, own: Grid, grid: Grid, name: str) -> np.ndarray:
         return mask.copy()
     mask = resample_mask(mask, own, grid)
     if not mask.any():
-        raise InputError(name, "lies outside of the series", "choose a region that was drawn on this patient's images")
+        wayOut = _("choose a region that was drawn on this patient's images")
+        raise InputError(name, _("lies outside of the series"), wayOut)
     return mask
 
 
@@ -183,5 +188,5 @@ def toWorld(node) -> np.ndarray:
     """
     matrix = vtk.vtkMatrix4x4()
     if not slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(node.GetParentTransformNode(), None, matrix):
-        raise InputError(node.GetName(), "is under a transform that bends it", "harden the transform first")
+        raise InputError(node.GetName(), _("is under a transform that bends it"), _("harden the transform first"))
     return slicer.util.arrayFromVTKMatrix(matrix)

@@ -14,6 +14,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from stunet_perfusion.series import FEWEST_FRAMES, Grid
 from stunet_perfusion.support.errors import InputError
 from StUNetPerfusionLib.scene.nodeHandle import NodeHandle
+from StUNetPerfusionLib.translation import tr as _
 
 #: Where Slicer keeps the echo time of a DICOM series, in milliseconds.
 ECHO_TIME_ATTRIBUTE = "MultiVolume.DICOM.EchoTime"
@@ -98,8 +99,8 @@ def framesOf(node) -> NodeFrames:
         return SequenceFrames(node)
     raise InputError(
         node.GetName() or node.GetClassName(),
-        "is neither a sequence nor a multi-volume",
-        "choose the sequence of the dynamic series",
+        _("is neither a sequence nor a multi-volume"),
+        _("choose the sequence of the dynamic series"),
     )
 
 
@@ -121,17 +122,17 @@ class SequenceFrames:
 
     def __init__(self, sequenceNode) -> None:
         self._handle = NodeHandle(sequenceNode)
-        self.name: str = sequenceNode.GetName() or "sequence"
+        self.name: str = sequenceNode.GetName() or _("sequence")
         self.count: int = sequenceNode.GetNumberOfDataNodes()
         if self.count == 0:
-            raise InputError(self.name, "holds no volumes", "choose the sequence of the dynamic series")
+            raise InputError(self.name, _("holds no volumes"), _("choose the sequence of the dynamic series"))
         self.grid = self._gridOfFrame(0)
         for frame in range(1, self.count):
             if not self._gridOfFrame(frame).matches(self.grid):
                 raise InputError(
                     self.name,
-                    f"frame {frame + 1} is of another size or at another place than the first",
-                    "align the frames first",
+                    _("frame {number} is of another size or at another place than the first").format(number=frame + 1),
+                    _("align the frames first"),
                 )
 
     def header(self) -> dict[str, Any]:
@@ -158,9 +159,8 @@ class SequenceFrames:
         volumeNode = self._handle.require().GetNthDataNode(frame)
         image = volumeNode.GetImageData() if volumeNode.IsA("vtkMRMLScalarVolumeNode") else None
         if image is None or image.GetNumberOfScalarComponents() != 1:
-            raise InputError(
-                self.name, f"item {frame} is no scalar volume", "choose the sequence of the dynamic series"
-            )
+            fact = _("item {number} is no scalar volume").format(number=frame)
+            raise InputError(self.name, fact, _("choose the sequence of the dynamic series"))
         return gridOfVolume(volumeNode)
 
 
@@ -169,9 +169,9 @@ class MultiVolumeFrames:
 
     def __init__(self, multiVolumeNode) -> None:
         self._handle = NodeHandle(multiVolumeNode)
-        self.name: str = multiVolumeNode.GetName() or "multi-volume"
+        self.name: str = multiVolumeNode.GetName() or _("multi-volume")
         if multiVolumeNode.GetImageData() is None or multiVolumeNode.GetImageData().GetPointData().GetScalars() is None:
-            raise InputError(self.name, "holds no voxels", "choose the multi-volume of the dynamic series")
+            raise InputError(self.name, _("holds no voxels"), _("choose the multi-volume of the dynamic series"))
         self.count: int = multiVolumeNode.GetImageData().GetNumberOfScalarComponents()
         self.grid = gridOfVolume(multiVolumeNode)
 

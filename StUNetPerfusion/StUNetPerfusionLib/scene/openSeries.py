@@ -61,7 +61,7 @@ def openSeries(path: str | Path, scene, echoTime: float | None = None, frameInte
     path = Path(path)
     recording = open_recording(path, no_progress)
     if path.is_dir() or recording.frames < 2:
-        raise InputError(path.name, "is a single volume, without frames", "choose the file of the dynamic series")
+        raise InputError(path.name, _("is a single volume, without frames"), _("choose the file of the dynamic series"))
     sidecar = read_sidecar(path)
     times = _times(path.name, recording, sidecar, frameInterval)
     decidedEchoTime, _notes = decide_echo_time(recording.echo_time, sidecar, echoTime)
