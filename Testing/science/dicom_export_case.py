@@ -97,6 +97,9 @@ def known_maps() -> dict[str, np.ndarray]:
         "mtt": 3 + 6 * rising[::-1],
         "cbv_uncertainty": 0.001 + 0.004 * rising[:, :, ::-1],
         "cbv_standardized": -5 + 10 * rising,
+        "tmax": 0.2 + 8 * rising,
+        "peak_height": 5 + 30 * rising,
+        "psr": 60 + 50 * rising,
         "ncbv": 0.4 + 5 * rising,
         "ncbv_uncertainty": 0.05 + 0.3 * rising[:, :, ::-1],
     }

@@ -235,3 +235,26 @@ def test_benchmark_compares_both_ways(capsys):
     assert result["loop_voxels"] == 40
     assert result["largest_relative_difference"] < 1e-9
     assert result["ratio"] == pytest.approx(result["voxels_per_second"] / result["loop_voxels_per_second"], rel=0.01)
+
+
+def test_all_maps_in_one_run(tmp_path, capsys):
+    series, arguments = write_inputs(tmp_path, frames=60)
+    region = np.zeros(series.grid.shape, bool)
+    region[1:3, 10:14, 9:12] = True
+    write_map(tmp_path / "nawm.nii.gz", region, series.grid)
+    arguments += ["--aif", str(tmp_path / "aif.txt"), "--mask", str(tmp_path / "mask.nii.gz"), "--maps", "all"]
+    report = run([*arguments, "--nawm", str(tmp_path / "nawm.nii.gz")], capsys)
+    units = {name: entry["unit"] for name, entry in report["maps"].items()}
+    seconds = dict.fromkeys(("mtt", "tmax", "bat", "ttp", "fwhm"), "s")
+    rates = dict.fromkeys(("cbf", "peak_height", "k2", "k2_bidirectional", "kep"), "1/s")
+    fractions = dict.fromkeys(("cbv", "cbv_corrected", "cbv_corrected_bidirectional"), "fraction")
+    names = ("ncbv", "ncbv_corrected", "ncbv_corrected_bidirectional", "psr_ratio")
+    assert units == seconds | rates | fractions | {"psr": "%"} | dict.fromkeys(names, "x white matter")
+    for name in names:
+        image, _ = read_map(tmp_path / "out" / f"{name}.nii.gz")
+        assert image[region].mean() == pytest.approx(1, abs=1e-4)
+    # The artery is the tissue's own curve, ten times as high, so nothing is late, and all passes as it came.
+    assert brain_median(tmp_path, "tmax", series) < 1.5
+    assert brain_median(tmp_path, "psr", series) == pytest.approx(100, abs=5)
+    assert main([*arguments[:-1], "some"]) == 2
+    assert capsys.readouterr().err == "error: --maps: 'some' is not known; write standard or all\n"

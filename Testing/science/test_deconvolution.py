@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from science.synthetic import gamma_variate
 from stunet_perfusion.benchmarks.deconvolution import brain_like_curves
 from stunet_perfusion.kinetics.reference import deconvolution
-from stunet_perfusion.kinetics.reference.deconvolution import oscillation_index_cbf
+from stunet_perfusion.kinetics.reference.deconvolution import oscillation_index_cbf, oscillation_index_flow
 from stunet_perfusion.kinetics.reference.voxelwise import fourier_decomposition, voxel_cbf
 from stunet_perfusion.support.errors import InputError
 
@@ -60,7 +60,9 @@ def test_first_pass_skips_no_level_that_would_be_accepted():
     skipped = deconvolution._first_level_in_doubt(spectra, system)
     assert skipped.max() > 40
     assert skipped.min() < 10
-    np.testing.assert_array_equal(oscillation_index_cbf(curves, aif, FRAME_INTERVAL), from_the_start)
+    flow, tmax = oscillation_index_flow(curves, aif, FRAME_INTERVAL)
+    np.testing.assert_array_equal(flow, from_the_start[:, 0])
+    np.testing.assert_array_equal(tmax, FRAME_INTERVAL * from_the_start[:, 1])
 
 
 def test_flow_comes_back_exactly_without_noise():

@@ -41,9 +41,15 @@ CODES = {
     "mtt": ("113052", "Mean Transit Time", "s", 1),
     "cbv_uncertainty": ("126398", "Relative Regional Blood Volume", "ml/(100.ml)", 100),
     "cbv_standardized": ("113071", "Z-score", "1", 1),
-    "ncbv": ("126398", "Relative Regional Blood Volume", "1", 1),
-    "ncbv_uncertainty": ("126398", "Relative Regional Blood Volume", "1", 1),
+    "ncbv": ("126398", "Relative Regional Blood Volume", "{ratio}", 1),
+    "ncbv_uncertainty": ("126398", "Relative Regional Blood Volume", "{ratio}", 1),
+    "tmax": ("113084", "Tmax", "s", 1),
+    "peak_height": ("126376", "Maximum Difference", "/s", 1),
+    "psr": ("PSR", "Percentage signal recovery", "%", 1),
 }
+
+#: Quantities that the standard has no code for.
+SCHEMES = {"psr": "99STUNETPERFUSION"}
 
 
 @pytest.fixture(scope="module", params=GRIDS)
@@ -129,7 +135,7 @@ def test_what_is_measured_is_said_in_the_codes_of_the_standard(exported, name: s
             for item in mapping.QuantityDefinitionSequence
         }
         quantity = definition["246205007"]
-        assert (quantity.CodeValue, quantity.CodingSchemeDesignator) == (code, "DCM")
+        assert (quantity.CodeValue, quantity.CodingSchemeDesignator) == (code, SCHEMES.get(name, "DCM"))
         assert quantity.CodeMeaning == meaning
         # Only the uncertainty is a statistic of what it is named after.
         statistic = definition.get("121401")

@@ -165,7 +165,7 @@ def refused(folder: Path, maps=MAPS, grid=None, source=None, kind="both", error=
 
 def test_refusals(tmp_path: Path) -> None:
     assert "has no map to write" in refused(tmp_path / "a", maps={})
-    assert "k2: is no map that DICOM has a code for" in refused(tmp_path / "a", maps={"k2": MAPS["cbv"]})
+    assert "truth: is no map that DICOM has a code for" in refused(tmp_path / "a", maps={"truth": MAPS["cbv"]})
     assert "'dcm' is not known; use one of parametric-map, mr, both" in refused(tmp_path / "a", kind="dcm")
     holes = MAPS["mtt"].copy()
     holes[0, 0, :3] = np.nan, np.inf, -np.inf

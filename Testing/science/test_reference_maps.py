@@ -106,7 +106,7 @@ def test_odd_voxels():
 
 def test_absolute_scaling():
     """k_H = 0.55 / 0.75, rho = 1.04 g/ml: 0.705128 ml/100 g for each percent."""
-    maps = ReferenceMaps(*(np.full((1, 1, 1), value, np.float32) for value in (0.04, 0.01, 4.0)))
+    maps = ReferenceMaps(*(np.full((1, 1, 1), value, np.float32) for value in (0.04, 0.01, 4.0, 1.5)))
     absolute = absolute_maps(maps)
     assert absolute.cbv.item() == pytest.approx(4 * 0.705128, rel=1e-5)
     assert absolute.cbf.item() == pytest.approx(60 * 0.705128, rel=1e-5)

@@ -10,6 +10,7 @@ import typer
 from stunet_perfusion.cli import options
 from stunet_perfusion.kinetics.reference.case import ReferenceSettings
 from stunet_perfusion.runs.reference import ReferenceRequest, run_reference
+from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.staged import staged_output
 
 
@@ -44,12 +45,22 @@ def command(
     leakage_correction: Annotated[
         bool, typer.Option("--leakage-correction", help="correct CBV for leakage (Boxerman 2006); writes k2.nii.gz too")
     ] = False,
+    maps: Annotated[
+        str,
+        typer.Option(
+            "--maps",
+            metavar="standard|all",
+            help="all adds times, height, width, PSR and leakage",
+        ),
+    ] = "standard",
     bids: options.Bids = False,
     subject: options.Subject = None,
     json: options.Json = False,
 ) -> None:
     """Writes ncbv.nii.gz (CBV in multiples of normal white matter), nawm.nii.gz (the white matter that was found),
-    cbv.nii.gz (fraction of the artery's), cbf.nii.gz (1/s), mtt.nii.gz (s) and report.json on the input's grid. The
+    cbv.nii.gz (fraction of the artery's), cbf.nii.gz (1/s), mtt.nii.gz (s) and report.json on the input's grid. With
+    --maps all also bat, ttp, tmax and fwhm (s), peak_height (1/s), psr (%) and psr_ratio (over white matter), k2 (1/s),
+    and CBV corrected for leakage in one direction and in both (cbv_corrected, cbv_corrected_bidirectional). The
     arterial input is found automatically where neither --aif nor --vessels is given.
     """
     request = ReferenceRequest(
@@ -59,6 +70,7 @@ def command(
             baseline="first" if baseline == "first" else options.frames_option(baseline, "--baseline"),
             absolute=absolute,
             leakage_correction=leakage_correction,
+            all_maps=_wants_all(maps),
         ),
         aif=aif_path,
         aif_is_signal=aif_is_signal,
@@ -79,3 +91,9 @@ def command(
     for name, entry in report["maps"].items():
         options.console.print(f"{name}: median {entry['median_in_brain']:.4g} {entry['unit']} in the brain")
     options.console.print(f"AIF: {report['aif']['source']}. Wrote {output}. Research use only: not for diagnosis.")
+
+
+def _wants_all(maps: str) -> bool:
+    if maps not in ("standard", "all"):
+        raise InputError("--maps", f"'{maps}' is not known", "write standard or all")
+    return maps == "all"

@@ -15,7 +15,7 @@ from stunet_perfusion.dicom_export.attributes import ExportSetting, series_numbe
 from stunet_perfusion.dicom_export.display import ReadyMap, brain_of, ready_map
 from stunet_perfusion.dicom_export.origin import MapOrigin
 from stunet_perfusion.dicom_export.planes import Planes, brought_onto, planes_of, right_handed
-from stunet_perfusion.dicom_export.quantities import quantity_of
+from stunet_perfusion.dicom_export.quantities import SPARSE, quantity_of
 from stunet_perfusion.dicom_export.source import Source, anonymous_source, keeping_quiet_about_values
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError, OutputError, Setting
@@ -80,7 +80,7 @@ def export_maps(
     known_format = _check_request(maps, format)
     _check_folder(folder)
     placed, planes, notes = _placed(maps, grid, source)
-    brain = brain_of(list(placed.values()))
+    brain = brain_of([volume for name, volume in placed.items() if name not in SPARSE] or list(placed.values()))
     setting = ExportSetting(source or anonymous_source(), origin, planes, datetime.now())
     with staged_output(folder) as stage, keeping_quiet_about_values():
         for done, (name, volume) in enumerate(placed.items()):

@@ -58,25 +58,44 @@ _PER_100_ML_MINUTE = Code("ml/(100.ml)/min", "UCUM", "ml/(100.ml)/min")
 _PER_100_G_MINUTE = Code("ml/(100.g)/min", "UCUM", "ml/(100.g)/min")
 _SECOND = Code("s", "UCUM", "s")
 _NO_UNIT = Code("1", "UCUM", "no units")
+_RATIO = Code("{ratio}", "UCUM", "ratio")
+_PERCENT = Code("%", "UCUM", "Percent")
+_PER_SECOND = Code("/s", "UCUM", "/s")
+
+_TMAX = Code("113084", "DCM", "Tmax")
+_ARRIVAL = Code("126371", "DCM", "Bolus Arrival Time")
+_TIME_TO_PEAK = Code("113069", "DCM", "Time To Peak")
+_MAXIMUM_DIFFERENCE = Code("126376", "DCM", "Maximum Difference")
+_BACK = Code("126313", "DCM", "kep")
+_WIDTH = Code("FWHM", "99STUNETPERFUSION", "Full width at half maximum")
+_RECOVERY = Code("PSR", "99STUNETPERFUSION", "Percentage signal recovery")
+_LEAKAGE = Code("K2", "99STUNETPERFUSION", "Leakage scaling term K2")
+
+
+def _over_white_matter(name: str, label: str, meaning: str) -> Quantity:
+    return Quantity(name, label, meaning, _RELATIVE_VOLUME, _RATIO, "x white matter", window=(0.0, 6.0))
+
+
+def _fraction(name: str, label: str, meaning: str) -> Quantity:
+    return Quantity(name, label, meaning, _RELATIVE_VOLUME, _PER_100_ML, "ml/100ml", factor=100.0)
+
+
+def _of_seconds(
+    name: str, label: str, meaning: str, concept: Code, window: tuple[float, float] | None = None, caplex: str = ""
+) -> Quantity:
+    return Quantity(name, label, meaning, concept, _SECOND, "s", window=window, caplex=caplex)
+
 
 #: A fraction is 100 ml per 100 ml, and 1/s is 6000 ml per 100 ml and minute: the same values, in numbers that viewers
 #: show. Many of them cannot window an image whose values are all below 1.
 _RELATIVE = (
-    Quantity(
-        "ncbv",
-        "nCBV",
-        "Blood volume in multiples of normal white matter",
-        _RELATIVE_VOLUME,
-        _NO_UNIT,
-        "x white matter",
-        window=(0.0, 6.0),
-    ),
+    _over_white_matter("ncbv", "nCBV", "Blood volume in multiples of normal white matter"),
     Quantity(
         "ncbv_uncertainty",
         "nCBV uncertainty",
         "Standard deviation of nCBV",
         _RELATIVE_VOLUME,
-        _NO_UNIT,
+        _RATIO,
         "x white matter",
         derivation=_STANDARD_DEVIATION,
         window=(0.0, 2.0),
@@ -122,13 +141,51 @@ _RELATIVE = (
         window=(-5.0, 5.0),
     ),
 )
+
+#: What `reference --maps all` adds. Peak height is a maximum difference. Width, signal recovery and leakage have no
+#: code in the standard, and are named by codes of this program's own scheme.
+_OTHERS = (
+    _over_white_matter("ncbv_corrected", "nCBV corrected", "nCBV, corrected for leakage (Boxerman 2006)"),
+    _over_white_matter("ncbv_corrected_bidirectional", "nCBV corr. 2-way", "nCBV, corrected for leakage (Leu 2016)"),
+    _of_seconds("tmax", "Tmax", "Time of the residue function's maximum", _TMAX, window=(0.0, 12.0)),
+    _of_seconds("bat", "BAT", "Bolus arrival time", _ARRIVAL, caplex="Q.BA1.001"),
+    _of_seconds("ttp", "TTP", "Time from bolus arrival to peak", _TIME_TO_PEAK, caplex="Q.CD1.010"),
+    _of_seconds("fwhm", "FWHM", "Full width of the first pass at half maximum", _WIDTH),
+    Quantity(
+        "peak_height",
+        "Peak height",
+        "Largest delta R2* of the first pass",
+        _MAXIMUM_DIFFERENCE,
+        _PER_SECOND,
+        "1/s",
+        caplex="Q.CD1.008",
+    ),
+    Quantity("psr", "PSR", "Percentage signal recovery", _RECOVERY, _PERCENT, "%", window=(0.0, 150.0)),
+    Quantity(
+        "psr_ratio",
+        "PSR ratio",
+        "Percentage signal recovery over white matter",
+        _RECOVERY,
+        _RATIO,
+        "x white matter",
+        window=(0.0, 2.0),
+    ),
+    Quantity("k2", "K2", "Leakage K2 (Boxerman 2006)", _LEAKAGE, _PER_SECOND, "1/s", caplex="Q.LC1.002"),
+    Quantity("k2_bidirectional", "K2 2-way", "Leakage K2 (Leu 2016)", _LEAKAGE, _PER_SECOND, "1/s", caplex="Q.LC1.002"),
+    Quantity("kep", "kep", "Rate at which leaked agent comes back (Leu 2016)", _BACK, _PER_SECOND, "1/s"),
+    _fraction("cbv_corrected", "CBV corrected", "Blood volume, corrected for leakage (Boxerman 2006)"),
+    _fraction("cbv_corrected_bidirectional", "CBV corr. 2-way", "Blood volume, corrected for leakage (Leu 2016)"),
+)
 _ABSOLUTE = (
     Quantity("cbv", "CBV", "Blood volume", _ABSOLUTE_VOLUME, _PER_100_G, "ml/100g"),
     Quantity("cbf", "CBF", "Blood flow", _ABSOLUTE_FLOW, _PER_100_G_MINUTE, "ml/100g/min"),
 )
 
 #: The names of maps that can be exported.
-QUANTITIES = tuple(quantity.name for quantity in _RELATIVE)
+QUANTITIES = tuple(quantity.name for quantity in (*_RELATIVE, *_OTHERS))
+
+#: Maps that are 0 in many voxels of the brain, where a curve tells nothing, or where tissue is as early as the artery.
+SPARSE = tuple(quantity.name for quantity in _OTHERS)
 
 #: Units of maps that are absolute, as reports of this program name them.
 ABSOLUTE_UNITS = frozenset({"ml/100 g", "ml/100 g/min"})
@@ -141,7 +198,7 @@ def quantity_of(name: str, absolute: bool = False) -> Quantity:
     :param absolute: whether CBV is in ml/100 g and CBF in ml/100 g/min; else they are a fraction and 1/s
     :raises InputError: no such quantity
     """
-    for quantity in (_ABSOLUTE if absolute else ()) + _RELATIVE:
+    for quantity in (_ABSOLUTE if absolute else ()) + _RELATIVE + _OTHERS:
         if quantity.name == name:
             return quantity
     raise InputError(name, "is no map that DICOM has a code for", f"export some of {', '.join(QUANTITIES)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +61,31 @@ def normalized_maps(
     if uncertainty is not None:
         maps["ncbv_uncertainty"] = _of(uncertainty, brain, size, "Uncertainty of nCBV: one standard deviation.")
     return NormalizedMaps(maps, regions, describe_unit(unit, size, voxel_ml), notes)
+
+
+#: Maps that are read over white matter, with what the ratio is called and shows.
+_RATIOS = {
+    "cbv_corrected": ("ncbv_corrected", "nCBV corrected for leakage in one direction."),
+    "cbv_corrected_bidirectional": ("ncbv_corrected_bidirectional", "nCBV corrected for leakage in both directions."),
+    "psr": ("psr_ratio", "Percentage signal recovery over that of white matter."),
+}
+
+
+def ratios_to_white_matter(
+    maps: Mapping[str, np.ndarray], brain: np.ndarray, unit: BloodVolumeUnit
+) -> dict[str, ResultMap]:
+    """Leakage-corrected CBV and signal recovery over white matter; those that have no ratio are left out.
+
+    :param maps: (Z, Y, X) by name
+    :param brain: (Z, Y, X) bool
+    """
+    ratios: dict[str, ResultMap] = {}
+    for name, (ratio, description) in _RATIOS.items():
+        # Signal recovery over the whole brain says nothing of white matter's.
+        if name in maps and (unit.region is not None or name != "psr"):
+            with suppress(InputError):
+                ratios[ratio] = _of(maps[name], brain, unit.of(maps[name], brain), description)
+    return ratios
 
 
 def _of(values: np.ndarray, brain: np.ndarray, size: float, description: str) -> ResultMap:

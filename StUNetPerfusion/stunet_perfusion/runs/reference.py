@@ -20,7 +20,7 @@ from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.regions.blood_volume_unit import blood_volume_unit
 from stunet_perfusion.runs.folders import series_of_folder
-from stunet_perfusion.runs.normalized import normalized_maps
+from stunet_perfusion.runs.normalized import normalized_maps, ratios_to_white_matter
 from stunet_perfusion.runs.results import ResultMap, write_results
 from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import Progress, no_progress, part_of
@@ -30,7 +30,17 @@ _DESCRIPTIONS = {
     "cbv": "Cerebral blood volume in closed form, as Verbena computes it.",
     "cbf": "Cerebral blood flow by oscillation-index block-circulant deconvolution.",
     "mtt": "Mean transit time, CBV / CBF.",
-    "k2": "Strength of leakage (Boxerman 2006).",
+    "k2": "Strength of leakage in one direction, K2 (Boxerman 2006).",
+    "tmax": "Time at which the residue function is highest.",
+    "bat": "Bolus arrival time, from the first steady frame.",
+    "ttp": "Time from bolus arrival to the peak.",
+    "peak_height": "Largest delta R2* of the first pass.",
+    "fwhm": "Full width of the first pass at half of its peak.",
+    "psr": "Percentage signal recovery (Cha 2007).",
+    "cbv_corrected": "CBV corrected for leakage in one direction (Boxerman 2006).",
+    "k2_bidirectional": "Strength of leakage in both directions, K2 (Leu 2016).",
+    "kep": "Rate at which leaked contrast agent comes back (Leu 2016).",
+    "cbv_corrected_bidirectional": "CBV corrected for leakage in both directions (Leu 2016).",
 }
 
 #: What `desc` says of these maps in a BIDS derivative.
@@ -165,6 +175,8 @@ def run_reference(
         )
         for name, image in case.maps.items()
     }
+    if request.settings.all_maps:
+        maps |= ratios_to_white_matter(case.maps, prepared.brain, unit)
     report = describe_reference(case, request.settings)
     report["white_matter"] = normalized.report
     report["notes"] = [*report["notes"], *notes, *normalized.notes]

@@ -240,6 +240,9 @@ class Reference:
 
     :param baseline: "first" as Verbena, "auto" (all frames before the bolus), or a number of frames
     :param leakage_correction: of CBV, after Boxerman
+    :param all_maps: as `reference --maps all`: `maps` then holds tmax, bat, ttp, peak_height, fwhm, psr, k2,
+        cbv_corrected, k2_bidirectional, kep, cbv_corrected_bidirectional, and what is over white matter (psr_ratio,
+        ncbv_corrected, ncbv_corrected_bidirectional), too
     :param absolute: CBV in ml/100 g and CBF in ml/100 g/min
     :param threads: processes that deconvolve; None as above
     :param nawm: as of `predict`
@@ -257,6 +260,7 @@ class Reference:
     aif: AifSource = "auto"
     baseline: int | Literal["first", "auto"] = "auto"
     leakage_correction: bool = False
+    all_maps: bool = False
     absolute: bool = False
     threads: Threads = None
     nawm: str | None = None

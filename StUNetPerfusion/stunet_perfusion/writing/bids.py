@@ -41,6 +41,19 @@ _QUANTITIES = {
     "mtt": ("", "mtt"),
     "k2": ("", "k2"),
     "nawm": ("Nawm", "mask"),
+    "tmax": ("", "tmax"),
+    "bat": ("", "bat"),
+    "ttp": ("", "ttp"),
+    "peak_height": ("", "peakheight"),
+    "fwhm": ("", "fwhm"),
+    "psr": ("", "psr"),
+    "psr_ratio": ("Normalized", "psr"),
+    "cbv_corrected": ("Corrected", "cbv"),
+    "cbv_corrected_bidirectional": ("CorrectedBidirectional", "cbv"),
+    "ncbv_corrected": ("NormalizedCorrected", "cbv"),
+    "ncbv_corrected_bidirectional": ("NormalizedCorrectedBidirectional", "cbv"),
+    "k2_bidirectional": ("Bidirectional", "k2"),
+    "kep": ("Bidirectional", "kep"),
 }
 
 

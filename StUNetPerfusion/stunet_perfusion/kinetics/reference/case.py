@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from stunet_perfusion.kinetics.aif import ArterialInput, automatic_aif
+from stunet_perfusion.kinetics.reference.all_maps import extra_maps
 from stunet_perfusion.kinetics.reference.baseline import baseline_frames
 from stunet_perfusion.kinetics.reference.leakage import correct_leakage
 from stunet_perfusion.kinetics.reference.maps import (
-    ReferenceMaps,
     absolute_maps,
     reference_maps,
     transit_time,
@@ -27,7 +27,7 @@ from stunet_perfusion.support.progress import (
     part_of,
 )
 
-_UNITS = {"cbv": "fraction", "cbf": "1/s", "mtt": "s", "k2": "1/s"}
+_UNITS = {"cbv": "fraction", "cbf": "1/s", "mtt": "s", "k2": "1/s", "tmax": "s"}
 _ABSOLUTE_UNITS = _UNITS | {"cbv": "ml/100 g", "cbf": "ml/100 g/min"}
 
 
@@ -38,11 +38,13 @@ class ReferenceSettings:
     :param baseline: S0 from the `first` frame, from all before the bolus (`auto`), or from that many frames
     :param absolute: CBV in ml/100 g and CBF in ml/100 g/min
     :param leakage_correction: correct CBV for leakage, with a map `k2` on top
+    :param all_maps: the maps of `all_maps` and Tmax, too
     """
 
     baseline: Literal["first", "auto"] | int = "auto"
     absolute: bool = False
     leakage_correction: bool = False
+    all_maps: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +95,7 @@ def reference_case(
         aif.curve,
         brain,
         workers=workers,
-        progress=part_of(progress, 0.1, 0.85),
+        progress=part_of(progress, 0.1, 0.7),
         check_cancelled=check_cancelled,
     )
     extra: dict[str, np.ndarray] = {}
@@ -106,19 +108,26 @@ def reference_case(
             aif.curve,
             brain,
             prepared.bolus.arrival,
-            progress=part_of(progress, 0.85, 1.0),
+            progress=part_of(progress, 0.7, 0.8),
             check_cancelled=check_cancelled,
         )
-        computed = ReferenceMaps(corrected.cbv, computed.cbf, transit_time(corrected.cbv, computed.cbf))
+        transit = transit_time(corrected.cbv, computed.cbf)
+        computed = replace(computed, cbv=corrected.cbv, mtt=transit)
         extra["k2"] = corrected.k2
         leakage = {"method": "Boxerman-Schmainda-Weisskoff", "not_enhancing_voxels": corrected.not_enhancing}
     if settings.absolute:
         computed = absolute_maps(computed)
+    notes = _notes_on_times(series)
+    known = _ABSOLUTE_UNITS if settings.absolute else _UNITS
+    if settings.all_maps:
+        others = extra_maps(
+            prepared, s0_frames, aif.curve, progress=part_of(progress, 0.8, 1.0), check_cancelled=check_cancelled
+        )
+        extra |= {"tmax": computed.tmax} | others.maps
+        known |= others.units
+        notes += others.notes
     maps = {"cbv": computed.cbv, "cbf": computed.cbf, "mtt": computed.mtt} | extra
-    units = _ABSOLUTE_UNITS if settings.absolute else _UNITS
-    return ReferenceCase(
-        prepared, aif, s0_frames, maps, {name: units[name] for name in maps}, leakage, _notes_on_times(series)
-    )
+    return ReferenceCase(prepared, aif, s0_frames, maps, {name: known[name] for name in maps}, leakage, notes)
 
 
 def describe_reference(case: ReferenceCase, settings: ReferenceSettings) -> dict[str, Any]:

@@ -66,20 +66,25 @@ class _System:
     bends: np.ndarray
 
 
-def oscillation_index_cbf(
+def oscillation_index_flow(
     concentration: np.ndarray,
     aif: np.ndarray,
     frame_interval: float,
     workers: int | None = None,
     check_cancelled: CheckCancelled = never_cancelled,
-) -> np.ndarray:
-    """CBF by deconvolution: the signed maximum of the residue function, truncated until it oscillates little enough.
+) -> tuple[np.ndarray, np.ndarray]:
+    """CBF and Tmax by deconvolution: the signed maximum of the residue function, truncated until it oscillates little
+    enough, and when it is reached (Calamante 2010, Stroke 41:1169).
+
+    The residue function is circular: what peaks in the padding is tissue that the agent reaches before the artery that
+    was measured, and its Tmax is 0. Between frames the maximum is that of the parabola through its neighbors.
+    OSIPI CAPLEX has a code for the arterial delay (Q.PH1.007), which Tmax holds besides dispersion, none for Tmax.
 
     :param concentration: (N, V) delta R2* of V voxels, in the unit of the AIF
     :param aif: (N,) delta R2* of the artery
     :param frame_interval: TR in seconds, the frames being evenly spaced
     :param workers: processes (Linux only, elsewhere one); None takes as many as help
-    :returns: (V,) float64 CBF in 1/s; NaN where a curve has NaN or infinity
+    :returns: (V,) float64 CBF in 1/s, NaN where a curve has NaN or infinity; and (V,) float64 Tmax in seconds
     :raises InputError: an AIF without positive area
     """
     system = _system(aif, frame_interval)
@@ -93,7 +98,20 @@ def oscillation_index_cbf(
     voxels = concentration.shape[1]
     if workers is None:
         workers = min(processors(), max(voxels // _FEWEST_VOXELS_A_PROCESS, 1))
-    return compute_in_parts(deconvolve, voxels, max(_SAMPLES_AT_ONCE // system.length, 1), workers)
+    part = max(_SAMPLES_AT_ONCE // system.length, 1)
+    cbf, frames = compute_in_parts(deconvolve, voxels, part, workers, values=2).T
+    return np.ascontiguousarray(cbf), frames * frame_interval
+
+
+def oscillation_index_cbf(
+    concentration: np.ndarray,
+    aif: np.ndarray,
+    frame_interval: float,
+    workers: int | None = None,
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> np.ndarray:
+    """(V,) float64 CBF in 1/s, see `oscillation_index_flow`."""
+    return oscillation_index_flow(concentration, aif, frame_interval, workers, check_cancelled)[0]
 
 
 def _system(aif: np.ndarray, frame_interval: float) -> _System:
@@ -119,15 +137,16 @@ def _residue_spectra(concentration: np.ndarray, system: _System) -> np.ndarray:
 
 
 def _quiet_maximum(spectra: np.ndarray, system: _System, level: np.ndarray) -> np.ndarray:
-    """(V,) maximum of each residue function at its first level, from `level` on, that is quiet enough.
+    """(V, 2) maximum of each residue function at its first level, from `level` on, that is quiet enough, and the frame
+    that it is in.
 
     :param spectra: (K, V) complex128
     :param level: (V,) number of components that are removed to begin with
     """
     length, last = system.length, len(system.order) - 1
     rank = np.argsort(system.order)[:, None]
-    cbf, level = np.empty(spectra.shape[1]), level.copy()
-    pending = np.arange(len(cbf))
+    found, level = np.empty((spectra.shape[1], 2)), level.copy()
+    pending = np.arange(len(found))
     while len(pending):
         kept = np.where(rank >= level[pending], spectra[:, pending], 0)
         residue, differences = _residue_functions(kept, length)
@@ -136,10 +155,22 @@ def _quiet_maximum(spectra: np.ndarray, system: _System, level: np.ndarray) -> n
         allowed = LARGEST_OSCILLATION_INDEX * np.where(level[pending] == 0, system.frames, length) * maximum
         # A curve that is nowhere positive has a negative index, one with NaN has none: both stay as they are.
         loud = (maximum >= 0) & (oscillation > allowed) & (level[pending] < last)
-        cbf[pending[~loud]] = maximum[~loud]
+        found[pending[~loud], 0] = maximum[~loud]
+        found[pending[~loud], 1] = _frame_of_maximum(residue[:, ~loud], system.frames)
         pending = pending[loud]
         level[pending] += 1
-    return cbf
+    return found
+
+
+def _frame_of_maximum(residue: np.ndarray, frames: int) -> np.ndarray:
+    """(V,) frame of the maximum of (L, V) residue functions, between frames by a parabola; 0 in the padding."""
+    length, voxels = residue.shape
+    highest = np.argmax(residue, axis=0)
+    place = np.arange(voxels)
+    before, at, after = (residue[(highest + step) % length, place] for step in (-1, 0, 1))
+    bend = before - 2 * at + after
+    shift = np.divide(before - after, 2 * bend, out=np.zeros_like(bend), where=bend < 0)
+    return np.where(highest < frames, np.maximum(highest + np.clip(shift, -0.5, 0.5), 0), 0.0)
 
 
 def _first_level_in_doubt(spectra: np.ndarray, system: _System) -> np.ndarray:

@@ -74,7 +74,7 @@ def correct_leakage(
     :raises InputError: too short a baseline, or no voxel that does not enhance
     """
     aif = checked_aif(aif_curve, series.frames)
-    rbar, count = _mean_of_not_enhancing(series, baseline_frames, mask, noise_frames)
+    rbar, count = mean_of_not_enhancing(series, baseline_frames, mask, noise_frames)
     integral = cumulative_trapezoid(rbar, series.times, initial=0)
     # Least squares for K1 and K2 of all voxels at once.
     solve_k2 = np.linalg.pinv(np.stack([rbar, -integral], axis=1))[1].astype(np.float32)
@@ -101,10 +101,15 @@ def does_not_enhance(signal: np.ndarray, noise_frames: int) -> np.ndarray:
     return (baseline.min(axis=0) > 0) & (late <= baseline.mean(axis=0) + allowed)
 
 
-def _mean_of_not_enhancing(
+def mean_of_not_enhancing(
     series: DscSeries, baseline_frames: int, mask: np.ndarray, noise_frames: int
 ) -> tuple[np.ndarray, int]:
-    """(T,) float64 mean delta R2* of the voxels that do not enhance, and their number."""
+    """(T,) float64 mean delta R2* of the voxels that do not enhance, and their number.
+
+    :param mask: (Z, Y, X) bool, the brain
+    :param noise_frames: frames before the bolus arrives
+    :raises InputError: too short a baseline, or no voxel that does not enhance
+    """
     if noise_frames < _FEWEST_BASELINE_FRAMES:
         raise InputError(
             series.name,

@@ -8,7 +8,7 @@ import numpy as np
 
 from stunet_perfusion.kinetics.concentration import area_under_curves, baseline_signal, concentration_curves
 from stunet_perfusion.kinetics.reference.circulant import checked_aif
-from stunet_perfusion.kinetics.reference.deconvolution import oscillation_index_cbf
+from stunet_perfusion.kinetics.reference.deconvolution import oscillation_index_flow
 from stunet_perfusion.preprocessing.bolus import Bolus, end_of_first_pass
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.support.progress import (
@@ -34,11 +34,13 @@ class ReferenceMaps:
     :param cbv: (Z, Y, X) float32, fraction (or ml/100 g where absolute), in all voxels; may be negative
     :param cbf: (Z, Y, X) float32, 1/s (or ml/100 g/min where absolute), 0 outside the mask
     :param mtt: (Z, Y, X) float32, seconds, 0 where CBF is 0
+    :param tmax: (Z, Y, X) float32, seconds, when the residue function is highest; 0 outside the mask
     """
 
     cbv: np.ndarray
     cbf: np.ndarray
     mtt: np.ndarray
+    tmax: np.ndarray
 
 
 def reference_cbv(
@@ -111,15 +113,16 @@ def reference_maps(
     """
     aif = checked_aif(aif_curve, series.frames)
     shape = series.grid.shape
-    cbv, cbf = np.empty(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+    cbv = np.empty(shape, dtype=np.float32)
+    cbf, tmax = (np.zeros(shape, dtype=np.float32) for _ in range(2))
     for slab in _slabs(series):
         check_cancelled()
         progress(slab.start / shape[0], f"Deconvolving {_name(slab, shape[0])}")
         curves, inside = concentration_curves(series.signal[:, slab], baseline_frames, series.echo_time), mask[slab]
         cbv[slab] = blood_volume(curves, aif)
-        flow = oscillation_index_cbf(curves[:, inside], aif, series.frame_interval, workers, check_cancelled)
-        cbf[slab][inside] = _finite(flow)
-    return ReferenceMaps(cbv, cbf, transit_time(cbv, cbf))
+        flow, latest = oscillation_index_flow(curves[:, inside], aif, series.frame_interval, workers, check_cancelled)
+        cbf[slab][inside], tmax[slab][inside] = _finite(flow), _finite(latest)
+    return ReferenceMaps(cbv, cbf, transit_time(cbv, cbf), tmax)
 
 
 def blood_volume(curves: np.ndarray, aif: np.ndarray) -> np.ndarray:
@@ -153,7 +156,8 @@ def absolute_maps(maps: ReferenceMaps) -> ReferenceMaps:
     :param maps: CBV as fraction, CBF in 1/s
     """
     factor = (1 - HEMATOCRIT_LARGE) / (1 - HEMATOCRIT_SMALL) / BRAIN_DENSITY
-    return ReferenceMaps(maps.cbv * np.float32(100 * factor), maps.cbf * np.float32(6000 * factor), maps.mtt)
+    cbv, cbf = maps.cbv * np.float32(100 * factor), maps.cbf * np.float32(6000 * factor)
+    return ReferenceMaps(cbv, cbf, maps.mtt, maps.tmax)
 
 
 def _slabs(series: DscSeries) -> list[slice]:

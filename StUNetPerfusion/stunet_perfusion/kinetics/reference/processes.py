@@ -19,7 +19,7 @@ from stunet_perfusion.support.processors import processors
 
 
 def compute_in_parts(
-    compute: Callable[[slice], np.ndarray], size: int, part_size: int, workers: int | None = None
+    compute: Callable[[slice], np.ndarray], size: int, part_size: int, workers: int | None = None, values: int = 1
 ) -> np.ndarray:
     """`compute` of every part of 0 to `size`, put together.
 
@@ -27,17 +27,20 @@ def compute_in_parts(
     is not safe or not possible, one process does everything. A child does nothing but compute and leave. What a child
     did not finish, its parent computes, so that the result never depends on how many there were.
 
-    :param compute: from a part to its values, (length of the part,) float64; must not start threads
+    :param compute: from a part to its values, (length of the part,) float64, or (length of the part, values) where
+        there are several; must not start threads
     :param part_size: length of a part
     :param workers: processes; None takes one for each processor
-    :returns: (size,) float64
+    :param values: how many there are of each
+    :returns: (size,) float64, or (size, values)
     """
+    shape = (size,) if values == 1 else (size, values)
     parts = [slice(start, min(start + part_size, size)) for start in range(0, size, part_size)]
     workers = min(workers or processors(), len(parts)) if sys.platform == "linux" else 1
     if workers < 2:
-        return np.concatenate([np.empty(0), *map(compute, parts)])
+        return np.concatenate([np.empty((0, *shape[1:])), *map(compute, parts)])
     shares = [parts[number::workers] for number in range(workers)]
-    result = np.frombuffer(mmap.mmap(-1, 8 * size), dtype=np.float64)
+    result = np.frombuffer(mmap.mmap(-1, 8 * size * values), dtype=np.float64).reshape(shape)
     children: dict[int, list[slice]] = {}
     parent = os.getpid()
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from stunet_perfusion.kinetics.reference.baseline import baseline_frames
 from stunet_perfusion.kinetics.reference.case import ReferenceSettings, describe_reference, reference_case
-from stunet_perfusion.runs.normalized import normalized_maps
+from stunet_perfusion.runs.normalized import normalized_maps, ratios_to_white_matter
 from stunet_perfusion.support.progress import part_of
 from stunet_perfusion.worker.arterial_input import AifFinder, describe_aif
 from stunet_perfusion.worker.computing import thread_count
@@ -26,7 +26,7 @@ def run(request: Reference, job: Job, session: Session) -> dict[str, Any]:
     find_aif = AifFinder(request.aif, opened.facts.brain.shape, session.folder, job.check_cancelled)
     unit = unit_of(session, request.series, request.nawm)
     prepared = lowered_series(opened, request.dose, request.method, request.seed, part_of(job.progress, 0.0, 0.1))
-    settings = ReferenceSettings(request.baseline, request.absolute, request.leakage_correction)
+    settings = ReferenceSettings(request.baseline, request.absolute, request.leakage_correction, request.all_maps)
     job.progress(0.1, "Finding the arterial input")
     aif = find_aif(prepared, baseline_frames(settings.baseline, prepared.bolus))
     case = reference_case(
@@ -38,13 +38,16 @@ def run(request: Reference, job: Job, session: Session) -> dict[str, Any]:
         check_cancelled=job.check_cancelled,
     )
     normalized = normalized_maps(case.maps["cbv"], prepared.brain, unit, prepared.series.grid)
+    ratios = ratios_to_white_matter(case.maps, prepared.brain, unit) if request.all_maps else {}
     files = job.save(
         **case.maps,
+        **{name: map_.values for name, map_ in ratios.items()},
         **{name: map_.values for name, map_ in normalized.maps.items()},
         **{name: region.voxels for name, region in normalized.regions.items()},
         aif_voxels=aif.voxels,
     )
-    maps = {name: {"file": files[name], "unit": case.units[name]} for name in case.maps}
+    units = case.units | {name: map_.unit for name, map_ in ratios.items()}
+    maps = {name: {"file": files[name], "unit": unit_} for name, unit_ in units.items()}
     described = describe_reference(case, settings)
     report = described | {
         "white_matter": normalized.report,
