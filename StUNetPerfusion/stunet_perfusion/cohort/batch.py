@@ -47,7 +47,7 @@ def remove_leftovers(jobs: Sequence[CaseJob]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _outcome(future: Future, name: str) -> CaseOutcome:
+def _outcome(future: Future[CaseOutcome], name: str) -> CaseOutcome:
     from distributed import KilledWorker
 
     try:

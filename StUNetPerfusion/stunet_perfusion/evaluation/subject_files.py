@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from stunet_perfusion import __version__
 from stunet_perfusion.evaluation.equation1 import Ends
@@ -74,6 +75,6 @@ def _kept(path: Path, key: str) -> SubjectScores | None:
         return None
 
 
-def _without_nan(rows: list[dict]) -> list[dict]:
+def _without_nan(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """JSON knows no NaN: such numbers are left out."""
     return [{name: value for name, value in row.items() if value == value} for row in rows]

@@ -30,10 +30,10 @@ from stunet_perfusion.kinetics.cbv_scale import (
     recover_scale,
 )
 from stunet_perfusion.kinetics.reference import first_pass_cbv
-from stunet_perfusion.networks.build import CbvNetwork
 from stunet_perfusion.networks.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.memory_layout import use_channels_last
+from stunet_perfusion.networks.network import CbvNetwork
 from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.regions.blood_volume_unit import BloodVolumeUnit, blood_volume_unit
 from stunet_perfusion.series import DscSeries

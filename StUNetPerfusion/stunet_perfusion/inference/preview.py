@@ -31,8 +31,8 @@ from stunet_perfusion.kinetics.aif import ArterialInput, ArterialInputOfVoxels
 from stunet_perfusion.kinetics.cbv_scale import CLOSED_FORM_UNIT, CbvScale, cbv_scale, has_spread
 from stunet_perfusion.kinetics.concentration import UNKNOWN_ECHO_TIME, concentration_curves
 from stunet_perfusion.kinetics.reference import first_pass_cbv
-from stunet_perfusion.networks.build import CbvNetwork
 from stunet_perfusion.networks.checkpoint import CheckpointInfo
+from stunet_perfusion.networks.network import CbvNetwork
 from stunet_perfusion.preprocessing.bolus import Bolus
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
 from stunet_perfusion.series import Grid

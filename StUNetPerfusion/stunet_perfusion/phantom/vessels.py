@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
@@ -12,6 +14,9 @@ _MNI_BOX = (np.array([-42.0, 73.0, 70.0]), np.array([80.0, -104.0, -70.0]))
 
 #: How far a landmark is moved to reach fluid, mm.
 _REACH = 8.0
+
+_Point = tuple[float, float, float]
+_Tube = tuple[float, tuple[_Point, ...]]
 
 #: (radius in mm, way-points in MNI millimeters x, y, z). Lateral vessels are given for one side and mirrored.
 _ARTERIES_LATERAL = (
@@ -62,7 +67,7 @@ def with_vessels(anatomy: Anatomy, generator: np.random.Generator) -> Anatomy:
     veins = _both_sides(_VEINS_LATERAL)
     sinuses = [] if has_sinuses else [*_both_sides(_SINUSES_LATERAL), *_SINUSES_MIDDLE]
     arteries = [*_both_sides(_ARTERIES_LATERAL), *_ARTERIES_MIDDLE]
-    moved: dict[tuple, np.ndarray] = {}
+    moved: dict[tuple[Tissue, _Point], np.ndarray] = {}
     closed = (Tissue.AIR, Tissue.BONE, Tissue.SCALP)
     for kind, paths in ((Tissue.VEIN, veins), (Tissue.VEIN, sinuses), (Tissue.ARTERY, arteries)):
         # a sinus lies in the dura, which an anatomy without sinuses counts to the bone
@@ -79,11 +84,11 @@ def with_vessels(anatomy: Anatomy, generator: np.random.Generator) -> Anatomy:
     return Anatomy(tissue, anatomy.grid, anatomy.name)
 
 
-def _both_sides(paths: tuple) -> list:
+def _both_sides(paths: Sequence[_Tube]) -> list[_Tube]:
     return [(radius, tuple((side * x, y, z) for x, y, z in path)) for radius, path in paths for side in (1, -1)]
 
 
-def _settle(point: tuple, anatomy: Anatomy, reach: float, generator: np.random.Generator) -> np.ndarray:
+def _settle(point: _Point, anatomy: Anatomy, reach: float, generator: np.random.Generator) -> np.ndarray:
     """The voxel (z, y, x) of an MNI landmark in this head, in the nearest fluid within `reach` mm."""
     first, last = anatomy.brain_box
     share = (np.array(point[::-1], dtype=float) - _MNI_BOX[0]) / (_MNI_BOX[1] - _MNI_BOX[0])

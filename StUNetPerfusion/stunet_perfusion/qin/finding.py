@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stunet_perfusion.series import FEWEST_FRAMES
 from stunet_perfusion.support.errors import InputError
@@ -183,10 +183,10 @@ def _header(file: Path) -> pydicom.Dataset | None:
         return None
 
 
-def _acquired(matrix: object) -> int | None:
+def _acquired(matrix: Any) -> int | None:
     """The larger side of DICOM's AcquisitionMatrix: frequency rows and columns, phase rows and columns, two are 0."""
     try:
-        sides = [int(side) for side in matrix or ()]  # type: ignore[attr-defined]
+        sides = [int(side) for side in matrix or ()]
     except (TypeError, ValueError):
         return None
     return max(sides, default=0) or None

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from stunet_perfusion.reading.dicom_choice import images_of_one_series
-from stunet_perfusion.reading.dicom_files import read_file, read_files
+from stunet_perfusion.reading.dicom_files import DicomFile, read_file, read_files
 from stunet_perfusion.reading.dicom_frames import sort_into_frames
 from stunet_perfusion.reading.dicom_geometry import grid_of, slices_of
 from stunet_perfusion.reading.dicom_headers import ImageHeader
@@ -39,7 +39,7 @@ def open_dicom(path: Path, progress: Progress, wanted: str | None = None) -> Rec
     return Recording(len(frames.table), grid, frames.times, images[0].echo_time, (*notes, *frames.notes), load)
 
 
-def _whole_series(path: Path) -> list:
+def _whole_series(path: Path) -> list[DicomFile]:
     """A file that holds many images.
 
     :raises InputError: it holds one of them, or none

@@ -35,9 +35,9 @@ def beside_the_network(device: str = "cpu", slices_at_a_time: int = 1) -> Iterat
 class OnTheSpot(Executor):
     """Does what it is given before it gives anything back."""
 
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """A future that is done."""
-        done: Future = Future()
+        done: Future[Any] = Future()
         try:
             done.set_result(function(*args, **kwargs))
         except Exception as error:

@@ -11,11 +11,11 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing.process import BaseProcess
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from stunet_perfusion.support.errors import InputError
 
-_Job = TypeVar("_Job", bound=tuple)
+_Job = TypeVar("_Job", bound=tuple[Any, ...])
 _Result = TypeVar("_Result")
 
 
@@ -37,7 +37,7 @@ def in_background(
     # A forked child would inherit locks that torch's threads hold.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_start)
-    waiting: deque[Future] = deque()
+    waiting: deque[Future[_Result]] = deque()
     try:
         remaining = iter(jobs)
         while True:
@@ -59,7 +59,7 @@ def one_ahead(items: Iterable[_Result], depth: int = 2) -> Iterator[_Result]:
     """
     import queue
 
-    waiting: queue.Queue = queue.Queue(depth)
+    waiting: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
     stopped = threading.Event()
 
     def offer(entry: tuple[str, object]) -> bool:

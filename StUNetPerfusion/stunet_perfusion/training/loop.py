@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -29,6 +29,9 @@ from stunet_perfusion.training.settings import Optimization
 _STEPS_BETWEEN_LOOKS = 16
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+_Item = TypeVar("_Item")
 
 
 class Strips(Protocol):
@@ -248,7 +251,7 @@ def _common_steps(strips: int, size: int, processes: Processes) -> int:
     return max(fewest // size, 1)
 
 
-def _timed(items: Iterable) -> Iterator[tuple]:
+def _timed(items: Iterable[_Item]) -> Iterator[tuple[_Item, float]]:
     """Each item with the seconds that it took to come."""
     iterator = iter(items)
     while True:

@@ -107,7 +107,7 @@ def in_unit_of_fit(truth: np.ndarray, fit: np.ndarray, brain: np.ndarray) -> np.
     return blood * np.float32(factor if factor > 0 else 1.0) + nothing
 
 
-class StripDataset(Dataset):
+class StripDataset(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
     """Strips cut every `stride` rows from the slices of several cases.
 
     An item is (signal (T, margin + rows + margin, X), target (rows, X), weight (rows, X)), all float32; the weight is 1

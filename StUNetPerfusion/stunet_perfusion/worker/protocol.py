@@ -118,8 +118,8 @@ class Open:
     do: ClassVar[str] = "open"
     series: str
     signal: str
-    times: list
-    ijk_to_ras: list
+    times: list[float]
+    ijk_to_ras: list[list[float]]
     echo_time: float | None = None
     name: str = "series"
     mask: str | None = None
@@ -194,7 +194,7 @@ class Preview:
 
     do: ClassVar[str] = "preview"
     series: str
-    slices: list
+    slices: list[int]
     checkpoint: str | None = None
     dose: float = 1.0
     method: str = "equation1"
@@ -291,7 +291,7 @@ class VerbenaInput:
 
     do: ClassVar[str] = "verbena_input"
     series: str
-    curve: list
+    curve: list[float]
     dose: float = 1.0
     method: str = "equation1"
     seed: int = 0
@@ -318,7 +318,7 @@ class Compare:
     mask: str
     tumor: str | None = None
     nawm: str | None = None
-    names: list | None = None
+    names: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -349,9 +349,9 @@ class ExportDicom:
     """
 
     do: ClassVar[str] = "export_dicom"
-    maps: dict
-    ijk_to_ras: list
-    origin: dict
+    maps: dict[str, str]
+    ijk_to_ras: list[list[float]]
+    origin: dict[str, Any]
     output: str
     source: str | None = None
     format: str = "both"

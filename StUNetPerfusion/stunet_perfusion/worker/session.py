@@ -12,8 +12,8 @@ from stunet_perfusion.support.resources import shipped_checkpoint
 
 if TYPE_CHECKING:
     from stunet_perfusion.inference.strips.stages import StUNetStages
-    from stunet_perfusion.networks.build import CbvNetwork
     from stunet_perfusion.networks.checkpoint import Checkpoint
+    from stunet_perfusion.networks.network import CbvNetwork
     from stunet_perfusion.worker.open_series import OpenSeries
 
 _Value = TypeVar("_Value")

@@ -13,7 +13,8 @@ from stunet_perfusion.inference.strips.plain import predict_slice_plainly
 from stunet_perfusion.inference.strips.rule import StripAverage, StripRule, strip_starts
 from stunet_perfusion.inference.strips.stages import StUNetStages, stages_of
 from stunet_perfusion.inference.strips.zero import average_padded_with_zeros
-from stunet_perfusion.networks.build import CbvNetwork, maps_of
+from stunet_perfusion.networks.build import maps_of
+from stunet_perfusion.networks.network import CbvNetwork
 from stunet_perfusion.networks.stunet import StUNet
 from stunet_perfusion.support.progress import CheckCancelled, never_cancelled
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from stunet_perfusion.inference.strips.rule import StripAverage, cut_strip
-from stunet_perfusion.networks.build import CbvNetwork
+from stunet_perfusion.networks.network import CbvNetwork
 from stunet_perfusion.support.progress import CheckCancelled, never_cancelled
 
 #: Rows that are predicted together; more only take more memory.

@@ -16,7 +16,8 @@ from stunet_perfusion.inference.strips.rule import (
     cut_strip,
     strip_starts,
 )
-from stunet_perfusion.networks.build import CbvNetwork, maps_of
+from stunet_perfusion.networks.build import maps_of
+from stunet_perfusion.networks.network import CbvNetwork
 from stunet_perfusion.support.progress import CheckCancelled, never_cancelled
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from stunet_perfusion.preprocessing.bolus import Bolus
 from stunet_perfusion.support.errors import InputError, Setting
 
 
-def baseline_frames(choice: Literal["first", "auto"] | int, bolus: Bolus) -> int:
+def baseline_frames(choice: str | int, bolus: Bolus) -> int:
     """How many first frames S0 is the mean of.
 
     :param choice: "first" is the first frame alone, as Verbena takes it; "auto" is all frames before the bolus
