@@ -61,7 +61,7 @@ class PerfusionLogic(WorkerRuns):
         self._computations = Computations(self._worker, self._inputs, self._runTimes)
 
     def simulateDose(
-        self, inputSequence, dose, method="equation1", seed=0, dropFrames="auto", echoTime=None, frameInterval=None
+        self, inputSequence, dose, method="noise-matched", seed=0, dropFrames="auto", echoTime=None, frameInterval=None
     ):
         """Add a sequence that shows a DSC series at a lower contrast dose. Computed here, without the worker.
 
@@ -86,7 +86,7 @@ class PerfusionLogic(WorkerRuns):
         simulate_dose(prepared.series, prepared.bolus.arrival, dose, method, seed, in_place=True)
         return sequenceFromSeries(series, inputSequence.GetScene(), lowDoseName(inputSequence, dose))
 
-    def lowDose(self, inputNode, dose, method="equation1", seed=0, waitForCompletion=True, **inputOptions):
+    def lowDose(self, inputNode, dose, method="noise-matched", seed=0, waitForCompletion=True, **inputOptions):
         """As `simulateDose`, computed in the worker.
 
         :returns: vtkMRMLSequenceNode, or the Run
@@ -131,7 +131,7 @@ class PerfusionLogic(WorkerRuns):
         inputNode,
         slices,
         dose=1.0,
-        method="equation1",
+        method="noise-matched",
         checkpoint=None,
         device="auto",
         seed=0,
@@ -162,7 +162,7 @@ class PerfusionLogic(WorkerRuns):
         self,
         inputNode,
         dose=1.0,
-        method="equation1",
+        method="noise-matched",
         checkpoint=None,
         device="auto",
         mask=None,
@@ -207,7 +207,7 @@ class PerfusionLogic(WorkerRuns):
         self,
         inputNode,
         dose=1.0,
-        method="equation1",
+        method="noise-matched",
         seed=0,
         aif="auto",
         baseline="auto",
@@ -247,7 +247,7 @@ class PerfusionLogic(WorkerRuns):
         self,
         inputNode,
         dose=1.0,
-        method="equation1",
+        method="noise-matched",
         checkpoint=None,
         device="auto",
         mask=None,

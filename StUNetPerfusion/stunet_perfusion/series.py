@@ -70,6 +70,25 @@ class Grid:
         return bool(np.abs((self.ijk_to_ras - other.ijk_to_ras) @ corners.T).max() <= tolerance_mm)
 
 
+@dataclass(frozen=True)
+class SimulatedDose:
+    """How the dose of a series was lowered in software. Files carry it, so that no simulation passes for a scan.
+
+    :param dose: share of the injected dose that is kept, in (0, 1)
+    :param method: `equation1` or `noise-matched`, see `dose.simulate`
+    :param seed: of the noise that `noise-matched` added; None where no noise was added
+    """
+
+    dose: float
+    method: str
+    seed: int | None = None
+
+    @property
+    def sentence(self) -> str:
+        """For notes and reports."""
+        return f"The series is a simulation at {100 * self.dose:g} % of the dose ({self.method})."
+
+
 @dataclass(frozen=True, eq=False)
 class DscSeries:
     """A DSC series: the one value that all of the package works on.
@@ -80,6 +99,7 @@ class DscSeries:
     :param echo_time: TE in seconds, or None where the file does not say
     :param name: what messages call it, usually the file's name
     :param notes: what was understood or decided while reading, one sentence each, for people
+    :param simulated: how its dose was lowered in software, or None for a scan
     """
 
     signal: np.ndarray
@@ -88,6 +108,7 @@ class DscSeries:
     echo_time: float | None = None
     name: str = "series"
     notes: tuple[str, ...] = ()
+    simulated: SimulatedDose | None = None
 
     @property
     def frames(self) -> int:

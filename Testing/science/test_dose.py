@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 
 from science.synthetic import gamma_variate, make_series
 from stunet_perfusion.dose.simulate import (
@@ -52,8 +53,21 @@ def relative_cbv(signal: np.ndarray) -> np.ndarray:
 
 def test_moving_average_is_the_mean_over_the_window():
     signal = generator().random((9, 3)).astype(np.float32)
-    expected = [signal[:1], signal[:3], *(signal[i - 2 : i + 3] for i in range(2, 7)), signal[6:], signal[8:]]
-    np.testing.assert_allclose(moving_average(signal, 5), [part.mean(axis=0) for part in expected], rtol=1e-6)
+    # Beyond the ends stand the frames before them: the first and the last frame are mirrors.
+    whole = np.concatenate([signal[2:0:-1], signal, signal[-2:-4:-1]])
+    expected = [whole[i : i + 5].mean(axis=0) for i in range(9)]
+    np.testing.assert_allclose(moving_average(signal, 5), expected, rtol=1e-6)
+    np.testing.assert_allclose(moving_average(signal, 5)[0], (signal[0] + 2 * signal[1] + 2 * signal[2]) / 5, rtol=1e-6)
+
+
+@settings(deadline=None)
+@given(frames=st.integers(2, 12), window=st.sampled_from([1, 3, 5, 7]), seed=st.integers(0, 99))
+def test_moving_average_is_that_of_scipy(frames, window, seed):
+    """Wherever the series is as long as half a window."""
+    signal = generator(seed).random((frames, 3)).astype(np.float32)
+    half = min(window // 2, frames - 1)
+    expected = ndimage.uniform_filter1d(signal, 2 * half + 1, axis=0, mode="mirror")
+    np.testing.assert_allclose(moving_average(signal, window), expected, rtol=1e-5)
 
 
 def test_all_frames_of_the_moving_average_at_once_are_each_of_them_alone():
@@ -64,10 +78,19 @@ def test_all_frames_of_the_moving_average_at_once_are_each_of_them_alone():
         np.testing.assert_array_equal(moving_average(signal, window), alone)
 
 
-def test_moving_average_returns_a_slope_as_it_is_to_the_ends():
+def test_moving_average_returns_a_slope_as_it_is_away_from_the_ends():
     ramp = (100 + 3.5 * np.arange(20, dtype=np.float32))[:, None]
-    for window in (1, 3, 5, 7, 39, 99):
-        np.testing.assert_allclose(moving_average(ramp, window), ramp, rtol=1e-6)
+    for window in (1, 3, 5, 7):
+        inner = np.s_[window // 2 : 20 - window // 2]
+        np.testing.assert_allclose(moving_average(ramp, window)[inner], ramp[inner], rtol=1e-6)
+
+
+def test_the_first_frame_keeps_the_noise_that_a_whole_window_leaves_it():
+    """Of white noise of 1, at a quarter of the dose: 1 - 0.75 (1/5) of its own, and twice 0.75 (2/5) of two others."""
+    noise = 1000 + generator().standard_normal((40, 20_000)).astype(np.float32)
+    low = simulate_slice(noise[:, None], BASELINE, 0.25, "equation1", generator())[0, 0]
+    low = low - 0.75 * noise[:BASELINE].mean(axis=0)
+    assert low.std() == pytest.approx(np.sqrt(0.85**2 + 2 * 0.3**2), rel=0.02)
 
 
 @pytest.mark.parametrize("dose", [0.1, 0.25, 0.5, 0.9])
@@ -76,7 +99,9 @@ def test_equation1_of_a_ramp(dose, slope):
     # Sbar = S, so that S_d = S - (1 - d) (S - S(0)) = d S + (1 - d) S(0)
     ramp = (500 + slope * np.arange(40, dtype=np.float32))[:, None, None] * np.ones((1, 2, 3), np.float32)
     expected = dose * ramp + (1 - dose) * ramp[:BASELINE].mean(axis=0)
-    np.testing.assert_allclose(simulate_slice(ramp, BASELINE, dose, "equation1", generator()), expected, rtol=2e-6)
+    inner = np.s_[2:-2]  # beyond it the average sees a mirrored ramp, which is none
+    found = simulate_slice(ramp, BASELINE, dose, "equation1", generator())
+    np.testing.assert_allclose(found[inner], expected[inner], rtol=2e-6)
 
 
 @pytest.mark.parametrize("window", [3, 5, 9])
@@ -166,8 +191,8 @@ def test_weak_bolus_limit_of_equation1(dose):
     frames = 60
     average, base = np.zeros((2, frames, frames))
     for t in range(frames):
-        half = min(2, t, frames - 1 - t)
-        average[t, t - half : t + half + 1] = 1 / (2 * half + 1)
+        for other in range(t - 2, t + 3):
+            average[t, abs(other) if other < frames else 2 * (frames - 1) - other] += 1 / 5
     base[:, :BASELINE] = 1 / BASELINE
     weights = np.ones(frames)
     weights[:BASELINE] -= frames / BASELINE

@@ -23,7 +23,6 @@ from stunet_perfusion.evaluation.classical import (
     VERBENA,
     classical_methods,
 )
-from stunet_perfusion.evaluation.equation1 import at_lower_dose
 from stunet_perfusion.evaluation.learned import network_methods
 from stunet_perfusion.evaluation.methods import Method, MethodMap
 from stunet_perfusion.evaluation.paper_table import PAPER_TABLE
@@ -87,28 +86,6 @@ def test_scores_of_the_papers_table_are_those_of_compare_maps():
     assert found["l2"] == pytest.approx(expected["l2"])
     assert found["tumor_l1"] == pytest.approx(expected["tumor_l1"])
     assert found["ssim"] == pytest.approx(expected["ssim"])
-
-
-def test_mirrored_ends_leave_the_first_frame_its_noise_and_shrinking_ones_do_not():
-    """In the first frame the window is (2 S1 + 2 S2 + S0) / 5 where it is mirrored, and S0 alone where it shrinks."""
-    opened = known_subject(noise=6.0).open()
-    full = prepare(opened.scan(1.0), mask=opened.brain)
-    signal = full.series.signal.astype(float)
-    baseline = signal[: full.bolus.arrival].mean(axis=0)
-    for ends, average in (
-        ("mirror", (signal[0] + 2 * signal[1] + 2 * signal[2]) / 5),
-        ("shrink", signal[0]),
-    ):
-        found = at_lower_dose(full, 0.25, ends).series.signal[0]
-        expected = np.maximum(signal[0] - 0.75 * (average - baseline), 0)
-        np.testing.assert_allclose(found, expected, atol=0.01)
-    middle = [at_lower_dose(full, 0.25, ends).series.signal[5:-5] for ends in ("mirror", "shrink")]
-    np.testing.assert_allclose(*middle, atol=0.01)
-    rows = [
-        score_subject(known_subject(6.0), classical_methods(()), ["paper"], ends=e).rows for e in ("mirror", "shrink")
-    ]
-    mirrored, shrunk = (row(found, dose=0.25, method=VERBENA)["l2"] for found in rows)
-    assert mirrored > 2 * shrunk
 
 
 def test_verbena_is_not_compared_with_itself_and_the_first_pass_is_not_in_the_papers_table():

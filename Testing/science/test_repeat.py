@@ -195,7 +195,7 @@ def test_bids_names_and_sidecars(folder, capsys):
     write_series(raw / "sub-07_ses-a_run-2_dsc.nii.gz", small_series())
     (folder / "case" / "dsc.nii.gz").rename(folder / "old.nii.gz")
     words = ["--stride", "16", "--checkpoint", str(folder / "small.safetensors"), "--output", str(folder / "maps")]
-    words += ["--dose", "0.5", "--bids", "--json"]
+    words += ["--dose", "0.5", "--method", "equation1", "--bids", "--json"]
     assert main(["predict", str(raw / "sub-07_ses-a_run-2_dsc.nii.gz"), *words]) == 0
     place = folder / "maps" / "sub-07" / "ses-a" / "perf"
     stem = "sub-07_ses-a_run-2_desc-hessDose050Eq1"

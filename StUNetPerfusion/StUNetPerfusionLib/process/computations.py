@@ -44,7 +44,7 @@ class DoseChoice:
     """
 
     dose: float = 1.0
-    method: str = "equation1"
+    method: str = "noise-matched"
     seed: int = 0
 
     def arguments(self) -> dict[str, Any]:

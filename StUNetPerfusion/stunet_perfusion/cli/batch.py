@@ -17,7 +17,7 @@ from stunet_perfusion.cohort.cluster import Workers, local_workers, remote_worke
 from stunet_perfusion.cohort.jobs import CaseJob, CaseOutcome, kept_outcome, make_job
 from stunet_perfusion.cohort.overview import write_overview
 from stunet_perfusion.cohort.summary import summary_rows, write_summary
-from stunet_perfusion.dose.simulate import METHODS, check_dose
+from stunet_perfusion.dose.simulate import DEFAULT_METHOD, METHODS, check_dose
 from stunet_perfusion.inference.predict import PredictionSettings
 from stunet_perfusion.inference.strips.rule import strip_starts
 from stunet_perfusion.networks.checkpoint import load
@@ -46,7 +46,7 @@ def command(
     ] = 1.0,
     method: Annotated[
         str, typer.Option("--method", metavar="|".join(METHODS), help="how the dose is lowered; see 'simulate'")
-    ] = "equation1",
+    ] = DEFAULT_METHOD,
     stride: Annotated[
         int, typer.Option("--stride", metavar="N", help="rows from strip to strip; 1 averages all, as the paper")
     ] = 1,

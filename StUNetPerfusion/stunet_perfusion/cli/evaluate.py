@@ -16,7 +16,6 @@ from stunet_perfusion.evaluation.classical import classical_methods
 from stunet_perfusion.evaluation.dose_study import StudySettings, study_doses
 from stunet_perfusion.evaluation.dose_study_report import write_study
 from stunet_perfusion.evaluation.drawing import check_matplotlib
-from stunet_perfusion.evaluation.equation1 import Ends
 from stunet_perfusion.evaluation.learned import network_methods
 from stunet_perfusion.evaluation.methods import TABLES, Method
 from stunet_perfusion.evaluation.phantom_subjects import FAMILIES, RIDGE_STREAM, heads_of, phantom_subjects
@@ -73,10 +72,6 @@ def command(
     smoothing: Annotated[
         str, typer.Option(metavar="MM,...", help="Gaussian filters of the closed form, full width at half maximum")
     ] = "3,6",
-    ends: Annotated[
-        Ends,
-        typer.Option(help="the moving average of Equation 1 at the ends of the series, in the paper's table"),
-    ] = "shrink",
     automatic_brain: Annotated[
         bool, typer.Option("--automatic-brain", help="find the brain of phantoms instead of giving it")
     ] = False,
@@ -125,13 +120,12 @@ def command(
             cases,
             masks,
             seed,
-            ends,
             part_of(progress, 0, 0.1),
         )
         methods = [*classical_methods(_widths(smoothing)), *floor, *learned]
         tables = TABLES if table == "both" else (table,)
         result, shown = evaluate(
-            people, methods, tables, output, ends=ends, pictures=pictures, progress=part_of(progress, 0.1, 0.98)
+            people, methods, tables, output, pictures=pictures, progress=part_of(progress, 0.1, 0.98)
         )
         trainings = {path.stem: read_info(path).training for path in paths}
         about = {
@@ -139,7 +133,6 @@ def command(
             "device": device,
             "stride": stride,
             "seed": seed,
-            "Equation 1 at the ends of the series": ends,
             "ridge regression": ridge_note,
             "networks": ", ".join(f"{name} ({_brief(training)})" for name, training in trainings.items()),
         }
@@ -165,7 +158,6 @@ def _ridge(
     cases: Path | None,
     masks: tuple[str, ...],
     seed: int,
-    ends: Ends,
     progress: Progress,
 ) -> tuple[list[Method], str]:
     """The ridge regression from its file, or fitted and written; none where there is nobody to fit it to."""
@@ -186,7 +178,7 @@ def _ridge(
     if not people:
         return [], "none: give --ridge FILE, --ridge-anatomy HEADS, or cases of part train"
     trained_on = f"{len(people)} subjects ({len(train)} cases, {len(people) - len(train)} phantoms)"
-    fits = fit_ridge(people, ends, progress)
+    fits = fit_ridge(people, progress)
     write_ridge(output / RIDGE_FILE, fits, trained_on)
     return [ridge_method(fits)], trained_on
 

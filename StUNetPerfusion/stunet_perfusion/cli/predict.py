@@ -12,6 +12,7 @@ from stunet_perfusion.dose.simulate import METHODS, check_dose
 from stunet_perfusion.inference.predict import PredictionSettings
 from stunet_perfusion.networks.checkpoint import load
 from stunet_perfusion.runs.prediction import PredictionRequest, run_prediction
+from stunet_perfusion.runs.presets import PRESETS, Preset
 from stunet_perfusion.support.devices import choose_device
 from stunet_perfusion.support.resources import shipped_checkpoint
 from stunet_perfusion.support.staged import staged_output
@@ -22,14 +23,19 @@ def command(
     output: options.OutputFolder,
     checkpoint_path: Annotated[
         Path | None,
-        typer.Option("--checkpoint", metavar="FILE", help="trained network; the shipped stU-Net by default"),
+        typer.Option("--checkpoint", metavar="FILE", help="trained network; the preset's by default"),
     ] = None,
     dose: Annotated[
         float, typer.Option("--dose", metavar="D", help="share of the contrast dose to simulate, in (0, 1]")
     ] = 1.0,
     method: Annotated[
-        str, typer.Option("--method", metavar="|".join(METHODS), help="how the dose is lowered; see 'simulate'")
-    ] = "equation1",
+        str | None,
+        typer.Option("--method", metavar="|".join(METHODS), help="how the dose is lowered; the preset's by default"),
+    ] = None,
+    preset: Annotated[
+        Preset,
+        typer.Option(help="ours: stunet, noise-matched doses; paper: paper-stunet, Equation 1, every strip"),
+    ] = "ours",
     mask_path: options.Mask = None,
     nawm_path: options.WhiteMatter = None,
     stride: Annotated[
@@ -50,11 +56,12 @@ def command(
     deviation), nawm.nii.gz (the white matter that was found, to be checked), cbv.nii.gz and cbv_uncertainty.nii.gz (the
     same as a fraction of the artery's CBV), cbv_standardized.nii.gz (z-scores over the brain) and report.json.
     """
-    known_method = check_dose(dose, method)
+    choices = PRESETS[preset]
+    known_method = check_dose(dose, method or choices.method)
     request = PredictionRequest(
         series=series_path,
         which=which,
-        checkpoint=checkpoint_path or shipped_checkpoint(),
+        checkpoint=checkpoint_path or shipped_checkpoint(choices.network),
         settings=PredictionSettings(
             dose=dose,
             method=known_method,
@@ -80,6 +87,6 @@ def command(
     for note in report["notes"]:
         options.console.print(note)
     options.console.print(
-        f"Wrote the CBV map at {100 * dose:g} % of the dose to {output} in {report['seconds']:.0f} s. "
+        f"Wrote the CBV map at {100 * report['dose']:g} % of the dose to {output} in {report['seconds']:.0f} s. "
         "Research use only: not for diagnosis."
     )

@@ -9,6 +9,7 @@ import typer
 
 from stunet_perfusion.cli import options
 from stunet_perfusion.kinetics.reference.case import ReferenceSettings
+from stunet_perfusion.runs.presets import PRESETS, Preset
 from stunet_perfusion.runs.reference import ReferenceRequest, run_reference
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.staged import staged_output
@@ -34,9 +35,13 @@ def command(
         typer.Option(
             "--baseline",
             metavar="first|auto|N",
-            help="S0: the first frame as Verbena takes it, the mean of all before the bolus, or of N frames",
+            help="S0: the first frame as Verbena takes it, the mean of all before the bolus, or of N frames; by "
+            "default as the preset says",
         ),
-    ] = "auto",
+    ] = "",
+    preset: Annotated[
+        Preset, typer.Option(help="of --baseline: ours, the mean before the bolus; paper, Verbena's first frame")
+    ] = "ours",
     drop_frames: options.DropFrames = "auto",
     which: options.Which = None,
     echo_time: options.EchoTime = None,
@@ -63,6 +68,7 @@ def command(
     and CBV corrected for leakage in one direction and in both (cbv_corrected, cbv_corrected_bidirectional). The
     arterial input is found automatically where neither --aif nor --vessels is given.
     """
+    baseline = baseline or PRESETS[preset].baseline
     request = ReferenceRequest(
         series=series_path,
         which=which,

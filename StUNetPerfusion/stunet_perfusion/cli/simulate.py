@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stunet_perfusion.cli import options
-from stunet_perfusion.dose.simulate import METHODS, check_dose, simulate_dose
+from stunet_perfusion.dose.simulate import DEFAULT_METHOD, METHODS, check_dose, simulate_dose
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.support.progress import part_of
@@ -23,7 +24,7 @@ def command(
     ],
     method: Annotated[
         str, typer.Option("--method", metavar="|".join(METHODS), help="the paper's equation 1, or with the right noise")
-    ] = "equation1",
+    ] = DEFAULT_METHOD,
     window: Annotated[
         int, typer.Option("--window", metavar="N", help="frames of equation 1's moving average, odd")
     ] = 5,
@@ -63,7 +64,7 @@ def command(
             progress=part_of(progress, 0.4, 0.7),
         )
         progress(0.7, "Writing the series")
-        write_series(output, series)
+        write_series(output, replace(series, simulated=simulated.simulated))
     notes = [*simulated.notes, *mask_notes]
     if json:
         options.print_json(

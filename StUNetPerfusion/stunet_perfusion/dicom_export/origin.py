@@ -81,13 +81,15 @@ def origin_of_report(report: Mapping[str, Any]) -> MapOrigin:
         if report.get("leakage_correction"):
             method += ", leakage-corrected"
         return MapOrigin(method=method, version=str(version))
-    network, dose = str(checkpoint.get("network", "network")), settings.get("dose")
+    # Reports of before say only by how much the run itself lowered the dose.
+    simulated = _table(report, "simulated") or settings
+    network, dose = str(checkpoint.get("network", "network")), simulated.get("dose")
     return MapOrigin(
         method=_NETWORKS.get(network, network),
         checkpoint=str(checkpoint.get("name", "")),
         checkpoint_sha256=str(_table(_table(provenance, "inputs"), "checkpoint").get("sha256", "")),
         dose=float(dose) if isinstance(dose, int | float) else 1.0,
-        dose_method=str(settings.get("method", "")),
+        dose_method=str(simulated.get("method", "")),
         version=str(version),
     )
 

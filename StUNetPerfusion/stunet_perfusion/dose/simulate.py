@@ -3,8 +3,9 @@
 The dose d in (0, 1] is the share of the injected contrast agent that is kept.
 
 `equation1` is the method of Veron Vialard et al. 2021, equation 1: S_d(t) = S(t) - (1 - d) (Sbar(t) - S(0)), with
-Sbar a centered moving average over time. It is an invertible linear filter of the same noisy data and therefore
-understates the noise of a low-dose map; use it to compare with that paper.
+Sbar a centered moving average over 5 frames, whole and mirrored at the ends, and S(0) the mean of the baseline. It is
+an invertible linear filter of the same noisy data and therefore understates the noise of a low-dose map; use it to
+compare with that paper.
 
 `noise-matched` scales the relaxation rate: S_d(t) = S0 (S(t) / S0)^d, which is exact where the signal decays with one
 exponential. Doing so damps the noise of the scan by g = d (S/S0)^(d-1), so that normal noise of variance
@@ -20,12 +21,15 @@ from typing import Literal, get_args
 import numpy as np
 
 from stunet_perfusion.kinetics.concentration import baseline_signal
-from stunet_perfusion.series import DscSeries
+from stunet_perfusion.series import DscSeries, SimulatedDose
 from stunet_perfusion.support.by_slice import by_slice
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.progress import Progress, no_progress
 
 Method = Literal["equation1", "noise-matched"]
+#: Ours, with the noise that a scan of the lower dose would have; the paper's is asked for by name or preset.
+DEFAULT_METHOD: Method = "noise-matched"
+
 METHODS: tuple[Method, ...] = get_args(Method)
 
 #: Equation 1 is computed for so many values at a time.
@@ -129,7 +133,10 @@ def simulate_dose(
     progress(0.0, "Simulating the low dose")
     for done, _ in enumerate(by_slice(simulate, range(slices)), start=1):
         progress(done / slices, "Simulating the low dose")
-    return replace(series, signal=target).with_note(f"Simulated at {dose:g} of the dose ({method}).")
+    before = 1.0 if series.simulated is None else series.simulated.dose
+    simulated = SimulatedDose(before * dose, method, seed if method == "noise-matched" else None)
+    lowered = replace(series, signal=target, simulated=simulated)
+    return lowered.with_note(f"Simulated at {dose:g} of the dose ({method}).")
 
 
 def check_dose(dose: float, method: str, window: int = 5) -> Method:
@@ -164,42 +171,53 @@ def lower_by_equation1(signal: np.ndarray, average: np.ndarray, baseline: np.nda
 
 
 def moving_average(signal: np.ndarray, window: int) -> np.ndarray:
-    """Centered mean over `window` frames.
+    """Centered mean over `window` frames, with the frames beyond the ends mirrored, so that every window is whole.
 
-    Near the ends the window shrinks on both sides alike, so that it stays centered: a signal that rises or falls
-    evenly is returned as it is everywhere, which a one-sided window or repeated end frames would bend.
+    The paper does not say how it treats the ends. With whole windows the first frame keeps its own noise, and a map
+    whose baseline is the first frame degrades as in the paper's Table 1; a window that shrinks at the ends takes the
+    first frame's noise away with the dose (`Resources/Evaluation/equation1_calibration.md`).
 
     :param signal: (T, ...)
-    :param window: odd
+    :param window: odd; a longer one than the series and its mirror image hold is as long as they allow
     :returns: (T, ...) of the signal's type
     """
     result = np.empty_like(signal)
     frames = len(signal)
-    half = min(window // 2, (frames - 1) // 2)
-    for edge in range(half):
+    half = _half_window(frames, window)
+    for edge in range(min(half, frames)):
         for frame in (edge, frames - 1 - edge):
             result[frame] = centered_mean(signal, frame, window)
     # The others at once, added up in the order of `centered_mean`.
-    inner = result[half : frames - half]
-    inner[...] = signal[: len(inner)]
-    for later in range(1, 2 * half + 1):
-        inner += signal[later : later + len(inner)]
-    inner *= np.float32(1 / (2 * half + 1))
+    if frames > 2 * half:
+        inner = result[half : frames - half]
+        inner[...] = signal[: len(inner)]
+        for later in range(1, 2 * half + 1):
+            inner += signal[later : later + len(inner)]
+        inner *= np.float32(1 / (2 * half + 1))
     return result
 
 
 def centered_mean(signal: np.ndarray, frame: int, window: int) -> np.ndarray:
     """`moving_average` at one frame: (...) of the signal's type."""
     frames = len(signal)
-    half = min(window // 2, (frames - 1) // 2)
-    edge = min(frame, frames - 1 - frame)
-    if edge < half:
-        return signal[frame - edge : frame + edge + 1].mean(axis=0)
-    total = signal[frame - half].copy()
-    for other in range(frame - half + 1, frame + half + 1):
+    half = _half_window(frames, window)
+    first, *others = (_mirrored(each, frames) for each in range(frame - half, frame + half + 1))
+    total = signal[first].copy()
+    for other in others:
         total += signal[other]
     total *= np.float32(1 / (2 * half + 1))
     return total
+
+
+def _half_window(frames: int, window: int) -> int:
+    """Frames before and after a window's middle: mirrored once, a series has no more than it is long."""
+    return min(window // 2, frames - 1)
+
+
+def _mirrored(frame: int, frames: int) -> int:
+    """The frame that stands for one beyond the ends: the first and the last are mirrors, and are not repeated."""
+    frame = abs(frame)
+    return frame if frame < frames else 2 * (frames - 1) - frame
 
 
 @dataclass(frozen=True, eq=False)

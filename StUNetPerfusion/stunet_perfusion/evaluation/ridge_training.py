@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stunet_perfusion.evaluation.equation1 import Ends, at_lower_dose
 from stunet_perfusion.evaluation.methods import Table
 from stunet_perfusion.evaluation.ridge import Moments, RidgeFit, fit, moments
 from stunet_perfusion.evaluation.subjects import Subject
@@ -12,9 +11,10 @@ from stunet_perfusion.kinetics.closed_form import closed_form
 from stunet_perfusion.phantom import DOSES
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.support.progress import Progress, no_progress
+from stunet_perfusion.training.doses import lowered
 
 
-def fit_ridge(subjects: Sequence[Subject], ends: Ends = "shrink", progress: Progress = no_progress) -> list[RidgeFit]:
+def fit_ridge(subjects: Sequence[Subject], progress: Progress = no_progress) -> list[RidgeFit]:
     """One fit a table and dose: to Verbena's full-dose map from doses by Equation 1, and to the truth where known.
 
     :raises InputError: nobody to fit to, or a subject that cannot be used
@@ -27,8 +27,8 @@ def fit_ridge(subjects: Sequence[Subject], ends: Ends = "shrink", progress: Prog
         brain = full.brain if opened.mask is None else opened.mask
         target = closed_form(full, 1) if opened.reference is None else opened.reference
         for dose in DOSES:
-            lowered = at_lower_dose(full, dose, ends)
-            found.setdefault(("paper", dose), []).append(moments(lowered, target, brain))
+            lowered_series = lowered(full, dose, "equation1", 0)
+            found.setdefault(("paper", dose), []).append(moments(lowered_series, target, brain))
         if opened.truth is None:
             continue
         for dose in opened.doses:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stunet_perfusion.evaluation.equation1 import Ends
 from stunet_perfusion.evaluation.figures import save_figures
 from stunet_perfusion.evaluation.methods import Method, Table
 from stunet_perfusion.evaluation.report import report_text
@@ -42,7 +41,6 @@ def evaluate(
     tables: Sequence[Table],
     output: Path,
     *,
-    ends: Ends = "shrink",
     pictures: int = 2,
     progress: Progress = no_progress,
 ) -> tuple[Evaluation, list[Subject]]:
@@ -50,7 +48,6 @@ def evaluate(
 
     A subject that cannot be used becomes a note, and does not stop the others.
 
-    :param ends: how Equation 1 treats the ends of the series, see `equation1`
     :param pictures: how many subjects of each family are shown
     :returns: what was found, and the subjects whose maps were kept for the figures
     :raises InputError: no subject could be used
@@ -63,7 +60,7 @@ def evaluate(
         show = sum(other.family == subject.family for other in pictured) < pictures
         name = f"{subject.family} {subject.name}"
         try:
-            found = scores_of(subject, methods, tables, output / SUBJECTS, show, ends, report)
+            found = scores_of(subject, methods, tables, output / SUBJECTS, show, report)
         except InputError as error:
             notes.append(f"{name} was left out: {error}")
             continue

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from stunet_perfusion.evaluation.classical import VERBENA
-from stunet_perfusion.evaluation.equation1 import Ends, at_lower_dose
 from stunet_perfusion.evaluation.map_metrics import coverage, edge_sharpness, hot_spot
 from stunet_perfusion.evaluation.methods import TABLES, Method, MethodMap, Table
 from stunet_perfusion.evaluation.subjects import OpenSubject, Regions, Subject
@@ -19,6 +18,7 @@ from stunet_perfusion.phantom import DOSES
 from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.progress import Progress, no_progress, part_of
+from stunet_perfusion.training.doses import lowered
 
 #: The paper's scores, as `compare_maps` names them.
 PAPER_SCORES = ("l2", "tumor_l2", "l1", "tumor_l1", "ssim")
@@ -48,7 +48,6 @@ def score_subject(
     methods: Sequence[Method],
     tables: Sequence[Table] = TABLES,
     *,
-    ends: Ends = "shrink",
     watch: Watcher = lambda *_: None,
     progress: Progress = no_progress,
 ) -> SubjectScores:
@@ -58,7 +57,6 @@ def score_subject(
     reference); the other table takes the series that were acquired at lower doses and compares with the truth. Where
     the subject has no truth, it has no second table.
 
-    :param ends: how Equation 1 treats the ends of the series, see `equation1`
     :raises InputError: the full-dose series cannot be used
     """
     found = SubjectScores()
@@ -76,7 +74,7 @@ def score_subject(
     shared: dict[str, MethodMap] = {}
     for n, (table, dose) in enumerate(steps):
         report = part_of(progress, n / len(steps), (n + 1) / len(steps))
-        prepared = _at_dose(full, opened, table, dose, ends, found)
+        prepared = _at_dose(full, opened, table, dose, found)
         if prepared is None:
             continue
         used = [method for method in methods if table in method.tables]
@@ -103,14 +101,14 @@ def score_subject(
 
 
 def _at_dose(
-    full: PreparedSeries, opened: OpenSubject, table: Table, dose: float, ends: Ends, found: SubjectScores
+    full: PreparedSeries, opened: OpenSubject, table: Table, dose: float, found: SubjectScores
 ) -> PreparedSeries | None:
     """The series of a table and dose. One that cannot be used is a failure of all methods."""
     if dose == 1:
         return full
     try:
         if table == "paper":
-            return at_lower_dose(full, dose, ends)
+            return lowered(full, dose, "equation1", 0)
         return prepare(opened.scan(dose), mask=opened.brain)
     except InputError as error:
         found.failures.append({"table": table, "dose": dose, "method": "", "error": str(error)})

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from stunet_perfusion import __version__
-from stunet_perfusion.evaluation.equation1 import Ends
 from stunet_perfusion.evaluation.methods import Method, Table
 from stunet_perfusion.evaluation.panels import PanelKeeper
 from stunet_perfusion.evaluation.scores import SubjectScores, score_subject
@@ -21,14 +20,14 @@ from stunet_perfusion.writing import write_json
 SCORES_VERSION = 1
 
 
-def fingerprint(subject: Subject, methods: Sequence[Method], tables: Sequence[Table], ends: Ends = "shrink") -> str:
+def fingerprint(subject: Subject, methods: Sequence[Method], tables: Sequence[Table]) -> str:
     """A hash of all that decides a subject's scores."""
     document = {
         "program": [__version__, SCORES_VERSION],
         "subject": dict(subject.key),
         "methods": [[method.name, dict(method.key)] for method in methods],
         "tables": list(tables),
-        "ends": ends,
+        "equation1": "mirrored",
     }
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode("utf-8")).hexdigest()
 
@@ -39,7 +38,6 @@ def scores_of(
     tables: Sequence[Table],
     folder: Path,
     pictured: bool,
-    ends: Ends = "shrink",
     progress: Progress = no_progress,
 ) -> SubjectScores:
     """Score a subject, or read what was scored before with the same data and methods.
@@ -49,12 +47,12 @@ def scores_of(
     :raises OutputError: a file cannot be written
     """
     path = folder / f"{subject.family}-{subject.name}.json"
-    key = fingerprint(subject, methods, tables, ends)
+    key = fingerprint(subject, methods, tables)
     if (kept := _kept(path, key)) is not None and (not pictured or panels_file(path).is_file()):
         return kept
     keeper = PanelKeeper()
     watch = keeper if pictured else lambda *_: None
-    scores = score_subject(subject, methods, tables, ends=ends, watch=watch, progress=progress)
+    scores = score_subject(subject, methods, tables, watch=watch, progress=progress)
     keeper.write(panels_file(path))
     write_json(path, {"fingerprint": key, "rows": _without_nan(scores.rows), "failures": scores.failures})
     return _kept(path, key) or scores

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from stunet_perfusion.dose.simulate import Method, simulate_dose
+from stunet_perfusion.dose.simulate import DEFAULT_METHOD, Method, simulate_dose
 from stunet_perfusion.inference.box import SquareBox, out_of_box
 from stunet_perfusion.inference.input_kinds import input_kind, slice_for_network
 from stunet_perfusion.inference.slice_input import SliceForNetwork
@@ -85,7 +85,7 @@ class PredictionSettings:
     """
 
     dose: float = 1.0
-    method: Method = "equation1"
+    method: Method = DEFAULT_METHOD
     seed: int = 0
     drop_frames: int | Literal["auto"] = "auto"
     stride: int = 1

@@ -16,6 +16,7 @@ import numpy as np
 from stunet_perfusion.reading.nrrd_header import read_header
 from stunet_perfusion.reading.nrrd_times import sequence_times
 from stunet_perfusion.reading.recording import Recording, empty_signal
+from stunet_perfusion.reading.simulated_dose import simulated_dose_of_attributes
 from stunet_perfusion.reading.stream import Encoding, fill_frames, fill_interleaved, readable
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
@@ -75,7 +76,8 @@ def open_nrrd(path: Path) -> Recording:
             fill(signal, data, encoding, path.name, progress)
         return signal
 
-    return Recording(frames, grid, times, echo_time, (*notes, *time_notes), load)
+    simulated = simulated_dose_of_attributes(path.name, header)
+    return Recording(frames, grid, times, echo_time, (*notes, *time_notes), load, simulated)
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stunet_perfusion.series import Grid
+from stunet_perfusion.series import Grid, SimulatedDose
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.progress import Progress
 
@@ -22,6 +22,7 @@ class Recording:
     :param echo_time: seconds, or None where the file does not say
     :param notes: what was decided while reading the header
     :param load: reads the voxels into one new (T, Z, Y, X) float32 array
+    :param simulated: how the dose was lowered in software, where the file says so
     """
 
     frames: int
@@ -30,6 +31,7 @@ class Recording:
     echo_time: float | None
     notes: tuple[str, ...]
     load: Callable[[Progress], np.ndarray]
+    simulated: SimulatedDose | None = None
 
 
 def empty_signal(name: str, frames: int, grid: Grid) -> np.ndarray:

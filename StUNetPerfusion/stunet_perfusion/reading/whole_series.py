@@ -8,6 +8,7 @@ from stunet_perfusion.reading.folder_series import find_series
 from stunet_perfusion.reading.formats import open_recording
 from stunet_perfusion.reading.recording import Recording
 from stunet_perfusion.reading.sidecar import Sidecar, read_sidecar, read_sidecar_of_volumes
+from stunet_perfusion.reading.simulated_dose import simulated_dose_of_sidecar
 from stunet_perfusion.reading.timing import decide_echo_time, decide_times
 from stunet_perfusion.reading.volume_files import open_volumes
 from stunet_perfusion.series import DscSeries, check_series
@@ -51,8 +52,10 @@ def read_series(
     times, time_notes = decide_times(path.name, recording.frames, recording.times, sidecar, frame_interval)
     te, te_notes = decide_echo_time(recording.echo_time, sidecar, echo_time)
     signal = recording.load(part_of(progress, headers, 1.0))
-    notes = (*recording.notes, *time_notes, *te_notes)
-    return check_series(DscSeries(signal, times, recording.grid, te, path.name, notes))
+    simulated = recording.simulated or simulated_dose_of_sidecar(sidecar.name, sidecar.values)
+    told = () if simulated is None else (simulated.sentence,)
+    notes = (*recording.notes, *time_notes, *te_notes, *told)
+    return check_series(DscSeries(signal, times, recording.grid, te, path.name, notes, simulated))
 
 
 def _open(path: Path, which: str | None, progress: Progress) -> tuple[Path, Recording, Sidecar]:

@@ -12,6 +12,7 @@ import torch
 
 from stunet_perfusion import __version__
 from stunet_perfusion.inference.predict import PredictedCase, PredictionSettings, predict_case
+from stunet_perfusion.inference.trained_doses import note_on_simulation
 from stunet_perfusion.networks.checkpoint import Checkpoint, load
 from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.runs.folders import series_of_folder
@@ -165,8 +166,12 @@ def prediction_report(
     """
     prepared = case.prepared
     normalized = normalized or normalized_prediction(case)
+    simulated = prepared.series.simulated
+    mismatch = note_on_simulation(checkpoint.info, simulated)
     return {
         "use": USE,
+        "dose": 1.0 if simulated is None else simulated.dose,
+        "simulated": None if simulated is None else asdict(simulated),
         "program": f"StUNetPerfusion {__version__}, torch {torch.__version__}",
         "threads": torch.get_num_threads(),
         "settings": asdict(settings),
@@ -185,7 +190,7 @@ def prediction_report(
         "cbv_of_z_score": asdict(case.map.scale),
         "network_output_over_brain": asdict(case.map.network_scale),
         "uncertainty_is": case.map.uncertainty_is,
-        "notes": [*prepared.series.notes, *mask_notes, *normalized.notes],
+        "notes": [*prepared.series.notes, *([mismatch] if mismatch else []), *mask_notes, *normalized.notes],
     }
 
 

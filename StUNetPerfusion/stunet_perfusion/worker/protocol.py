@@ -56,6 +56,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
+from stunet_perfusion.dose.simulate import DEFAULT_METHOD
+
 #: Where the arterial input comes from: "auto", {"vessels": "mask.npy"} with a (Z, Y, X) bool file, or
 #: {"voxels": [[k, j, i], ...]} (slice, row, column, from 0). In all cases the curve is that of the series at the dose
 #: that is asked for.
@@ -197,7 +199,7 @@ class Preview:
     slices: list[int]
     checkpoint: str | None = None
     dose: float = 1.0
-    method: str = "equation1"
+    method: str = DEFAULT_METHOD
     seed: int = 0
     device: str = "auto"
     threads: Threads = None
@@ -224,7 +226,7 @@ class Predict:
     series: str
     checkpoint: str | None = None
     dose: float = 1.0
-    method: str = "equation1"
+    method: str = DEFAULT_METHOD
     seed: int = 0
     stride: int = 1
     batch: int = 8
@@ -255,7 +257,7 @@ class Reference:
     do: ClassVar[str] = "reference"
     series: str
     dose: float = 1.0
-    method: str = "equation1"
+    method: str = DEFAULT_METHOD
     seed: int = 0
     aif: AifSource = "auto"
     baseline: int | Literal["first", "auto"] = "auto"
@@ -276,7 +278,7 @@ class LowDose:
     do: ClassVar[str] = "low_dose"
     series: str
     dose: float
-    method: str = "equation1"
+    method: str = DEFAULT_METHOD
     seed: int = 0
 
 
@@ -293,7 +295,7 @@ class VerbenaInput:
     series: str
     curve: list[float]
     dose: float = 1.0
-    method: str = "equation1"
+    method: str = DEFAULT_METHOD
     seed: int = 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stunet_perfusion.reading.sidecar import sidecar_path
+from stunet_perfusion.reading.simulated_dose import SIDECAR_KEY, document_of
 from stunet_perfusion.series import DscSeries, is_evenly_spaced
 from stunet_perfusion.support.staged import staged_file
 
@@ -22,7 +23,8 @@ def write_json(path: str | Path, document: dict[str, Any]) -> None:
 
 
 def write_sidecar(path: str | Path, series: DscSeries) -> None:
-    """Write the BIDS-style JSON file of the series at `path`: TE and TR, or the times of uneven frames.
+    """Write the BIDS-style JSON file of the series at `path`: TE and TR, or the times of uneven frames, and a
+    simulated dose.
 
     :raises OutputError: it cannot be written
     """
@@ -31,4 +33,6 @@ def write_sidecar(path: str | Path, series: DscSeries) -> None:
         document["RepetitionTime"] = round(series.frame_interval, 9)
     else:
         document["VolumeTiming"] = [round(float(time), 9) for time in series.times]
+    if series.simulated is not None:
+        document[SIDECAR_KEY] = document_of(series.simulated)
     write_json(sidecar_path(Path(path)), document)

@@ -49,7 +49,8 @@ def write_series(path: str | Path, series: DscSeries, progress: Progress = no_pr
     nifti = _for_format(path, nifti=True, nrrd=False)
     with staged_file(path) as file:
         if nifti:
-            write_nifti(file, series.signal, series.grid, series.times, progress)
+            description = "" if series.simulated is None else series.simulated.sentence
+            write_nifti(file, series.signal, series.grid, series.times, progress, description)
             write_sidecar(file, series)
         else:
             write_nrrd_sequence(file, series, progress)

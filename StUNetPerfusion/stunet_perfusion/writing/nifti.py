@@ -25,13 +25,16 @@ def write_nifti(
     grid: Grid,
     times: np.ndarray | None = None,
     progress: Progress = no_progress,
+    description: str = "",
 ) -> None:
     """Write (Z, Y, X), or (T, Z, Y, X) frame by frame.
 
     :param times: (T,) seconds of a series; NIfTI holds their start and median step only
+    :param description: for the header, at most 79 letters of ASCII
     """
     frames = array if times is not None else array[None]
     header = _header(array, grid, times)
+    header["descrip"] = description.encode("ascii", "replace")[:79]
     with _create(path) as stream:
         header.write_to(stream)
         for frame, volume in enumerate(frames):

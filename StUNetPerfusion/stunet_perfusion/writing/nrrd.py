@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stunet_perfusion.reading.simulated_dose import attributes_of
 from stunet_perfusion.series import DscSeries, Grid
 from stunet_perfusion.support.progress import Progress, no_progress
 
@@ -47,6 +48,8 @@ def write_nrrd_sequence(path: Path, series: DscSeries, progress: Progress = no_p
     }
     if series.echo_time is not None:
         attributes["MultiVolume.DICOM.EchoTime"] = f"{series.echo_time * 1000:.9g}"
+    if series.simulated is not None:
+        attributes |= attributes_of(series.simulated)
     with open(path, "wb") as file:
         file.write(_header(series.signal.dtype, 4, series.grid, fields, attributes))
         with gzip.GzipFile("", "wb", _COMPRESSION, file, mtime=0) as stream:
