@@ -17,8 +17,8 @@ class DoseMethod(Enum):
 
     def label(self):
         return {
-            DoseMethod.NOISE_MATCHED: _("Noise-matched, as a real low dose"),
-            DoseMethod.EQUATION_1: _("Equation 1, as the paper"),
+            DoseMethod.NOISE_MATCHED: _("Noise-matched (like a real scan)"),
+            DoseMethod.EQUATION_1: _("Equation 1 (as in the paper)"),
         }[self]
 
 
@@ -31,7 +31,7 @@ class ReferenceSource(Enum):
 
     def label(self):
         return {
-            ReferenceSource.BUILT_IN: _("Computed here, equal to Verbena"),
+            ReferenceSource.BUILT_IN: _("Computed here (Verbena's method)"),
             ReferenceSource.VOLUME: _("A volume in the scene"),
             ReferenceSource.FSL: _("Run FSL's verbena"),
         }[self]
@@ -45,8 +45,8 @@ class ReferenceDose(Enum):
 
     def label(self):
         return {
-            ReferenceDose.FULL: _("Full dose, as it was acquired"),
-            ReferenceDose.SIMULATED: _("The simulated dose"),
+            ReferenceDose.FULL: _("Full dose (as acquired)"),
+            ReferenceDose.SIMULATED: _("Simulated dose"),
         }[self]
 
 
@@ -58,8 +58,8 @@ class Baseline(Enum):
 
     def label(self):
         return {
-            Baseline.MEAN: _("Mean of the frames before the bolus"),
-            Baseline.FIRST_FRAME: _("First frame, as Verbena"),
+            Baseline.MEAN: _("Mean before the bolus (less noisy)"),
+            Baseline.FIRST_FRAME: _("First frame (exactly Verbena)"),
         }[self]
 
 
@@ -72,21 +72,21 @@ class AifSource(Enum):
 
     def label(self):
         return {
-            AifSource.AUTOMATIC: _("Found automatically"),
-            AifSource.SEGMENT: _("The vessel segment"),
+            AifSource.AUTOMATIC: _("Automatic"),
+            AifSource.SEGMENT: _("Vessel segment"),
             AifSource.POINT: _("Points placed by hand"),
         }[self]
 
 
 class ThirdMap(Enum):
-    """What stands beside prediction and reference."""
+    """The map to the right of prediction and reference."""
 
     DIFFERENCE = "difference"
     UNCERTAINTY = "uncertainty"
 
     def label(self):
         return {
-            ThirdMap.DIFFERENCE: _("Difference: prediction minus reference"),
+            ThirdMap.DIFFERENCE: _("Difference (prediction - reference)"),
             ThirdMap.UNCERTAINTY: _("Uncertainty of the prediction"),
         }[self]
 

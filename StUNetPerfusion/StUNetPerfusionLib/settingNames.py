@@ -11,7 +11,7 @@ def fieldNames() -> dict[Setting, tuple[str, str]]:
     return {
         Setting.FRAME_INTERVAL: (_("Frame interval"), _("Input")),
         Setting.ECHO_TIME: (_("Echo time (TE)"), _("Input")),
-        Setting.DROP_FRAMES: (_("Frames to leave out"), _("Input")),
+        Setting.DROP_FRAMES: (_("Skip frames"), _("Input")),
         Setting.MASK: (_("Brain"), _("Input")),
         Setting.WHITE_MATTER: (_("White matter"), _("Input")),
         Setting.VESSELS: (_("Vessel"), _("Input")),
@@ -19,7 +19,7 @@ def fieldNames() -> dict[Setting, tuple[str, str]]:
         Setting.DEVICE: (_("Device"), _("Model")),
         Setting.BASELINE: (_("Baseline"), _("Reference")),
         Setting.AIF: (_("AIF"), _("Reference")),
-        Setting.LEAKAGE_CORRECTION: (_("Correct CBV for leakage"), _("Reference")),
+        Setting.LEAKAGE_CORRECTION: (_("Leakage correction"), _("Reference")),
     }
 
 

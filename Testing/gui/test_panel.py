@@ -111,7 +111,7 @@ def test_preview_parts_are_shown_and_old_ones_are_not_taken_for_new(panel, scene
     assert not slicer.util.arrayFromVolume(shown.prediction).any(), "a part of the dose before is passed over"
     panel.logic.last("preview").onPart(part(panel, 1, "exact", 4.0))
     assert slicer.util.arrayFromVolume(panel.views.shownMaps.prediction).max() == 4.0
-    assert "exact" in panel.ui.previewLabel.text
+    assert "final map" in panel.ui.previewLabel.text
 
 
 def test_prediction_and_reference_share_one_window(panel, scene, series):
@@ -190,6 +190,10 @@ def test_checkpoint_that_ships_is_described(panel):
     assert "stU-Net" in panel.ui.checkpointComboBox.texts()[0]
     assert "MB" in panel.ui.checkpointLabel.text
     assert "MIT" in panel.ui.checkpointLabel.text
+    assert (
+        "Trained on simulated scans (11 heads). Works at 12-100 % dose. Not validated on patients."
+        in panel.ui.checkpointLabel.text
+    )
     assert panel.ui.deviceComboBox.texts() == ["Automatic: CPU (2 cores)", "CPU (2 cores)"]
 
 

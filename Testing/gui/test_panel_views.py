@@ -173,12 +173,12 @@ def test_the_report_says_in_words_how_a_result_was_made(scene):
         for name, value in told.items():
             node.SetAttribute(f"StUNetPerfusion.{name}", value)
     said = dict(facts.factsInWords(nodes[0], nodes[1]))
-    assert said["Dose"] == "25 % of the dose that was given"
+    assert said["Dose"] == "25 % of the injected dose"
     assert said["Echo time (TE)"] == "30 ms"
     assert said["Frame interval"] == "1.5 s"
     assert said["Brain"] == "given as a segment"
-    assert said["Baseline of the reference"] == "first frame, as Verbena"
-    assert said["Dose of the reference"] == "100 % of the dose that was given"
+    assert said["Reference baseline"] == "first frame (exactly Verbena)"
+    assert said["Reference dose"] == "100 % of the injected dose"
     assert dict(facts.factsInWords(nodes[0], nodes[2]))["Reference"] == "the volume of the user"
 
 

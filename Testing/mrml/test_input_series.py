@@ -118,7 +118,7 @@ def test_overrides_are_what_counts(scene, perfusion):
     [
         ({"echoTime": 30}, r"'Echo time \(TE\)' under Input: is 30 s"),
         ({"frameInterval": 1500}, "'Frame interval' under Input: is 1500 s"),
-        ({"dropFrames": 39}, "'Frames to leave out' under Input: 39 of 40 frames"),
+        ({"dropFrames": 39}, "'Skip frames' under Input: 39 of 40 frames"),
         ({"mask": np.ones((2, 2, 2), bool)}, r"brain mask: has \(2, 2, 2\) voxels"),
         ({"mask": np.zeros(SHAPE, bool)}, "brain mask: is empty"),
     ],
@@ -176,7 +176,7 @@ ARTERY = InputError("dsc", "has no artery", "mark one, or give its curve", Setti
         (ARTERY, "dsc: has no artery; mark one, or give its curve ('Vessel' under Input or 'AIF' under Reference)"),
         (
             InputError(Setting.DROP_FRAMES, "51 of 52", "give fewer"),
-            "'Frames to leave out' under Input: 51 of 52; give fewer",
+            "'Skip frames' under Input: 51 of 52; give fewer",
         ),
         (
             InputError(Setting.DEVICE, "is not there", "choose the CPU"),

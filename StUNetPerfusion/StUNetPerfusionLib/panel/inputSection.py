@@ -121,7 +121,7 @@ class InputSection:
 
     def onSample(self) -> None:
         """Make the sample and choose it, with its regions."""
-        say(self._ui.understoodLabel, _("Making the sample: a digital head with a tumor…"))
+        say(self._ui.understoodLabel, _("Making the sample: a simulated head with a tumor…"))
         run = self._runs.start(lambda: self._runs.logic.addSample(waitForCompletion=False))
         if run is not None:
             run.onFinished = self._onSampleMade
@@ -200,9 +200,9 @@ class InputSection:
                     name = segmentation.GetSegmentation().GetSegment(segmentId).GetName()
                     told.append(
                         _(
-                            "{percent:.0f} % of '{name}' lies outside of the brain, where no map is computed."
-                            " The Segment Editor cuts segments out of each other unless 'Modify other segments'"
-                            " allows overlap."
+                            "{percent:.0f} % of '{name}' lies outside the brain mask, where no map is computed."
+                            " In the Segment Editor, set 'Modify other segments' to 'Allow overlap', so that"
+                            " drawing a region does not cut it out of the brain."
                         ).format(percent=100 * outside, name=name)
                     )
         return told

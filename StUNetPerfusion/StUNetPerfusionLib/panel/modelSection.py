@@ -119,7 +119,7 @@ class ModelSection:
         with self._runs.sayingWhatWentWrong():
             if installWithConsent(self._unusable(), self._runs.say):
                 self._runs.logic.stop()  # the next worker sees what was installed
-                say(self._ui.environmentLabel, _("Installed. Checking whether it runs…"))
+                say(self._ui.environmentLabel, _("Installed. Checking that PyTorch runs…"))
                 self.lookAtEnvironment()
 
     def _onEnvironment(self, run) -> None:
@@ -235,10 +235,7 @@ def _description(document: dict) -> str:
         )
     ]
     training, scores = document["training"], document["scores"]
-    if training.get("data"):
-        words = {"data": "{}", "target": _("target: {}"), "dose": _("dose: {}")}
-        told = [text.format(training[name]) for name, text in words.items() if training.get(name)]
-        lines.append(asLabel(_("Trained on {facts}").format(facts="; ".join(told))))
+    lines += [asLabel(sentence) for sentence in _trainingSentences(training)]
     if isinstance(scores.get("by_dose"), dict):
         reached = [
             f"{100 * float(dose):g}{_NO_BREAK}%:{_NO_BREAK}{values['correlation']:.3f}"
@@ -247,9 +244,36 @@ def _description(document: dict) -> str:
         ]
         lines.append(
             asLabel(
-                _("Correlation with the truth, {on}: {scores}").format(
+                _("Correlation with the true CBV ({on}): {scores}").format(
                     on=scores.get("on", "?"), scores=", ".join(reached)
                 )
             )
         )
     return asLines(*lines)
+
+
+def _trainingSentences(training: dict) -> list[str]:
+    """On what a network was trained, at which doses, and what that does not show."""
+    heads = training.get("heads")
+    if isinstance(heads, dict) and heads:
+        told = [_("Trained on simulated scans ({count} heads).").format(count=len(heads))]
+        told += _doses(training)
+        return [" ".join([*told, _("Not validated on patients.")])]
+    if training.get("data"):
+        return [" ".join([_("Trained on {data}.").format(data=training["data"]), *_doses(training)])]
+    return []
+
+
+def _doses(training: dict) -> list[str]:
+    """At which doses a network was trained, as far as its settings tell."""
+    settings = training.get("settings")
+    dose = settings.get("dose") if isinstance(settings, dict) else None
+    try:
+        if dose["shares"]:
+            return [
+                _("Works at {doses} % dose.").format(doses=", ".join(f"{100 * share:g}" for share in dose["shares"]))
+            ]
+        lowest, highest = (f"{100 * dose[name]:g}" for name in ("lowest", "highest"))
+        return [_("Works at {lowest}-{highest} % dose.").format(lowest=lowest, highest=highest)]
+    except (KeyError, TypeError):
+        return []

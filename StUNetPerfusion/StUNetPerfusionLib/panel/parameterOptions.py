@@ -83,7 +83,9 @@ def aifChoice(parameters: PerfusionParameters):
         vessel = segmentChoice(parameters, "vessel")
         if vessel is None:
             raise InputError(
-                _("AIF"), _("is to come from the vessel segment, and none is chosen"), _("choose it under Input")
+                _("AIF"),
+                _("is to come from the vessel segment, but no vessel is chosen"),
+                _("choose a vessel under Input"),
             )
         return vessel
     if parameters.aifSource == AifSource.POINT:
@@ -91,7 +93,7 @@ def aifChoice(parameters: PerfusionParameters):
         if points is None or points.GetNumberOfDefinedControlPoints() == 0:
             raise InputError(
                 _("AIF"),
-                _("is to come from points, and there are none"),
+                _("is to come from points, but there is no point"),
                 _("press Place under Reference and click into an artery, or choose a list of points there"),
             )
         return points
@@ -106,7 +108,7 @@ def referenceSource(parameters: PerfusionParameters):
     if parameters.referenceSource == ReferenceSource.VOLUME:
         if parameters.referenceVolume is None:
             raise InputError(
-                _("Reference"), _("is to be a volume, and none is chosen"), _("choose the CBV map under Reference")
+                _("Reference"), _("is to be a volume, but no volume is chosen"), _("choose the CBV map under Reference")
             )
         return NodeHandle(parameters.referenceVolume)
     return parameters.referenceSource.value

@@ -38,7 +38,7 @@ class ReferenceSection:
         say(
             ui.referenceNoteLabel,
             (
-                _("FSL's program verbena is not on the path; install FSL, or let the map be computed here.")
+                _("FSL's program verbena is not found. Install FSL, or choose the reference that is computed here.")
                 if missing
                 else ""
             ),

@@ -86,7 +86,7 @@ class ResultExport:
             return
         question = _(
             "Take patient and study from the DICOM files of the series?\n\n"
-            "Yes: choose their folder. No: the maps get a study of their own that names nobody."
+            "Yes: choose their folder. No: the maps are saved in a new study without a patient's name."
         )
         source = None
         if slicer.util.confirmYesNoDisplay(question, _("Export as DICOM")):
@@ -112,7 +112,9 @@ class ResultExport:
         """
         with self._runs.sayingWhatWentWrong():
             if self._status.running:
-                raise InputError(_("DICOM export"), _("cannot begin while something else runs"), _("wait for its end"))
+                raise InputError(
+                    _("DICOM export"), _("cannot begin during another computation"), _("wait until it has ended")
+                )
             result = self._result(_("DICOM export"))
             if not self._model.hasPackage("highdicom"):
                 if not installForExport():
@@ -137,7 +139,7 @@ class ResultExport:
         """:raises InputError: there is none"""
         result = shownResult(self._case, self._views.shownMaps) or resultWith(self._case)
         if result is None:
-            raise InputError(what, _("needs a result for what is chosen now"), _("press Apply first"))
+            raise InputError(what, _("needs a result for the present choices"), _("press Apply first"))
         return result
 
     def _askForFile(self, title: str, name: str, kinds: str) -> str:

@@ -90,7 +90,7 @@ def mapsOfResult(result: AppliedResult) -> ShownMaps:
         referenceLabel=kind
         if referenceDose is None
         else _("{kind} {percent:.0f} %").format(kind=kind, percent=100 * float(referenceDose)),
-        quantity=_("CBV, artery = 1"),
+        quantity=_("CBV, ratio to artery"),
         description=_describe(facts),
         table=result.table,
     )
@@ -104,7 +104,7 @@ def _describe(facts: dict[str, str]) -> str:
     if facts.get("Checkpoint"):
         told.append(facts["Checkpoint"].removesuffix(".safetensors"))
     if facts.get("BrainMask") == "given":
-        told.append(_("own brain mask"))
+        told.append(_("brain from a segment"))
     if facts.get("Aif", "auto") != "auto":
         told.append(_("AIF {source}").format(source=facts["Aif"]))
     return numbered(", ".join(told), facts.get("Number"))

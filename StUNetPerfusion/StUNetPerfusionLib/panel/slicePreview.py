@@ -73,7 +73,7 @@ class SlicePreview:
             self.cancel()
             return
         if self._status.running:
-            self._status.sayPreview(_("waits for the run below"))
+            self._status.sayPreview(_("waits until Apply has ended"))
             return
         if not self._model.ready:
             self._status.sayPreview(_("waits for the network: see Model"))
@@ -82,7 +82,7 @@ class SlicePreview:
         if not slices:
             return
         if len(slices) > _MOST_SLICES:
-            self._status.sayPreview(_("only where the views show the slices as they were acquired"))
+            self._status.sayPreview(_("press 'Acquired plane': the views cut across the slices"))
             return
         settings = {**doseOptions(parameters), **modelOptions(parameters)}
         if settings != self._settings:
@@ -146,16 +146,18 @@ class SlicePreview:
                     uncertainty=self._maps.node(UNCERTAINTY),
                     label=label,
                     referenceLabel=_("Ref {percent}").format(percent=percent),
-                    quantity=_("CBV, preview"),
+                    quantity=_("CBV (preview)"),
                 )
             )
         seconds = time.monotonic() - asked
         if part.stage == "first":
             self.secondsToFirst = self.secondsToFirst or seconds
-            self._status.sayPreview(_("slice {z}, first look after {s:.2f} s…").format(z=part.slice + 1, s=seconds))
+            self._status.sayPreview(
+                _("slice {z}: first map after {s:.2f} s, refining…").format(z=part.slice + 1, s=seconds)
+            )
         else:
             self.secondsToExact = seconds
-            self._status.sayPreview(_("slice {z}, exact after {s:.2f} s").format(z=part.slice + 1, s=seconds))
+            self._status.sayPreview(_("slice {z}: final map after {s:.2f} s").format(z=part.slice + 1, s=seconds))
 
     def _onFinished(self, run) -> None:
         if run is not self._run:

@@ -254,9 +254,9 @@ class ViewsSection:
         if maps is None or parameters is None or not maps.alive:
             return
         if parameters.thirdMap == ThirdMap.DIFFERENCE:
-            node, label, title = maps.difference, _("Diff"), _("Difference")
+            node, label, title = maps.difference, _("Difference"), _("Difference")
         else:
-            node, label, title = maps.uncertainty, _("±"), _("Uncertainty")
+            node, label, title = maps.uncertainty, _("Uncertainty"), _("Uncertainty")
         if not inScene(node):
             node = None
         if node is not None and parameters.thirdMap == ThirdMap.DIFFERENCE:
@@ -266,7 +266,7 @@ class ViewsSection:
             colors.showMap(node, *_windowAndLevel((0, self._window[1] / 5)), colors.colorNode(slicer.mrmlScene))
         self._views.setVolume(layout.THIRD_VIEW, node, label)
         told = node.GetAttribute(UNCERTAINTY_IS) if node is not None else None
-        self._ui.thirdMapComboBox.toolTip = told or _("What stands beside prediction and reference")
+        self._ui.thirdMapComboBox.toolTip = told or _("The map to the right of prediction and reference")
         if node is not None:
             colors.addLegend(node, title)
             _saveLooksWith(node)

@@ -200,7 +200,7 @@ def _verbenaSteps(computations: Computations, wanted: WantedInput, aif: AifChoic
         shutil.rmtree(folder, ignore_errors=True)
     opened = yield from computations.opened(wanted)
     if values.shape != wanted.facts.grid.shape:
-        raise InputError("verbena", _("wrote a map of another size"), _("let the map be computed here"))
+        raise InputError("verbena", _("wrote a map of another size"), _("choose the reference that is computed here"))
     title, images = resultImages.ofVerbena(wanted.facts.name, how.dose, values, opened.brain)
     facts = {
         **how.facts(),
@@ -221,7 +221,7 @@ def _valuesOf(referred: Found | NodeHandle, wanted: WantedInput) -> np.ndarray:
     node = referred.require()
     if node.GetImageData() is None or not gridOfVolume(node).matches(wanted.facts.grid):
         raise InputError(
-            referred.name, _("is on another grid than the series"), _("resample it to that of the series first")
+            referred.name, _("is on another grid than the series"), _("resample it to the grid of the series first")
         )
     return slicer.util.arrayFromVolume(node).astype(np.float32)
 

@@ -38,7 +38,7 @@ def findVerbena() -> str:
     """
     program = verbenaProgram()
     if program is None:
-        raise InputError("verbena", _("is not on the path"), _("install FSL, or let the map be computed here"))
+        raise InputError("verbena", _("is not found"), _("install FSL, or choose the reference that is computed here"))
     return program
 
 
@@ -95,7 +95,7 @@ class VerbenaProcess:
         if self._process.returncode != 0 or not path.is_file():
             said = (self._folder / "log.txt").read_text(errors="replace").strip().splitlines()
             fact = _("wrote no CBV map; it said: {text}").format(text=said[-1] if said else self._process.returncode)
-            raise InputError("verbena", fact, _("let the map be computed here"))
+            raise InputError("verbena", fact, _("choose the reference that is computed here"))
         return sitk.GetArrayFromImage(sitk.ReadImage(str(path), sitk.sitkFloat32))
 
 

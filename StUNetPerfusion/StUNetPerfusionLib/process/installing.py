@@ -51,7 +51,9 @@ def installForExport() -> bool:
     :returns: whether it was installed; False where the user declined
     :raises InputError: the installation failed
     """
-    question = _("Writing DICOM needs the package highdicom (20 MB). Download and install it into this Slicer?")
+    question = _(
+        "To write DICOM, the package highdicom (20 MB) must be installed into this Slicer. Download and install it?"
+    )
     if not slicer.util.confirmOkCancelDisplay(question, _("Install packages")):
         return False
     _pipInstall([EXPORT_REQUIREMENT])

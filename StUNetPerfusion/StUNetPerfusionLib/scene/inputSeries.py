@@ -143,7 +143,7 @@ def describeWarnings(facts: InputFacts, opened: OpenedInput | None = None) -> tu
     """What the user should know besides, one sentence each."""
     notes = facts.notes if opened is None else opened.notes
     unknown = (
-        (_("TE is not known, so concentrations have no unit; relative maps do not need it."),)
+        (_("TE is not known. Relative CBV does not need it; relaxation rates have no unit."),)
         if facts.echoTime is None
         else ()
     )

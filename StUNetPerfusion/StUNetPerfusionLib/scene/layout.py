@@ -35,7 +35,7 @@ _VIEW_GROUP = 28734
 
 def viewLabels() -> dict[str, str]:
     """What the handles of the views say while nothing is in them."""
-    return {SERIES_VIEW: _("DSC"), PREDICTION_VIEW: _("CBV"), REFERENCE_VIEW: _("Ref"), THIRD_VIEW: _("+")}
+    return {SERIES_VIEW: _("DSC"), PREDICTION_VIEW: _("CBV"), REFERENCE_VIEW: _("Ref"), THIRD_VIEW: _("Difference")}
 
 
 def layoutDescription() -> str:
@@ -54,9 +54,10 @@ def layoutDescription() -> str:
             "</view></item>"
         )
 
+    plotLabel = _("Curves")
     plotView = (
         f'<item splitSize="500"><view class="vtkMRMLPlotViewNode" singletontag="{PLOT_VIEW}">'
-        '<property name="viewlabel" action="default">t</property></view></item>'
+        f'<property name="viewlabel" action="default">{plotLabel}</property></view></item>'
     )
     return (
         '<layout type="vertical" split="true">'

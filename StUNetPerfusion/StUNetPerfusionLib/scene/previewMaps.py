@@ -86,7 +86,7 @@ class PreviewMaps:
         names = {
             PREDICTION: _("Preview: CBV"),
             UNCERTAINTY: _("Preview: uncertainty"),
-            REFERENCE: _("Preview: closed form"),
+            REFERENCE: _("Preview: reference"),
             DIFFERENCE: _("Preview: difference"),
         }
         for role, name in names.items():

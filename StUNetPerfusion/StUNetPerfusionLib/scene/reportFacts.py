@@ -41,20 +41,20 @@ def _ofPrediction() -> dict[str, tuple[str, Callable[[str], str]]]:
         "EchoTime": (_("Echo time (TE)"), lambda seconds: _("{ms:g} ms").format(ms=1000 * float(seconds))),
         "DroppedFrames": (_("First frames left out"), str),
         "Dose": (_("Dose"), _percent),
-        "Method": (_("Simulation of the dose"), _simulation),
-        "Seed": (_("Seed of its noise"), str),
+        "Method": (_("Dose simulation"), _simulation),
+        "Seed": (_("Noise seed"), str),
         "Network": (_("Network"), lambda name: {"stunet": "stU-Net", "hess": "Hess", "ulas": "Ulas"}.get(name, name)),
         "Checkpoint": (_("Checkpoint"), str),
-        "CheckpointSha256": (_("SHA-256 of the checkpoint"), str),
-        "UncertaintyIs": (_("Its uncertainty"), str),
-        "Stride": (_("Rows from one strip to the next"), str),
+        "CheckpointSha256": (_("Checkpoint SHA-256"), str),
+        "UncertaintyIs": (_("Uncertainty"), str),
+        "Stride": (_("Strip stride"), _rows),
         "BrainMask": (_("Brain"), _source),
-        "BrainMaskSha256": (_("SHA-256 of the brain"), _short),
+        "BrainMaskSha256": (_("Brain mask SHA-256"), _short),
         "Aif": (_("Arterial input"), _source),
-        "AifSha256": (_("SHA-256 of the vessels"), _short),
+        "AifSha256": (_("Vessel mask SHA-256"), _short),
         "AifVoxels": (_("Arterial voxels (column, row, slice, from 1)"), _fromOne),
-        "Unit": (_("Unit of CBV"), lambda unit: _("share of the artery's") if unit == "fraction" else unit),
-        "Version": (_("Version of StUNetPerfusion"), str),
+        "Unit": (_("Unit of CBV"), lambda unit: _("ratio to the artery (artery = 1)") if unit == "fraction" else unit),
+        "Version": (_("StUNetPerfusion version"), str),
     }
 
 
@@ -62,26 +62,30 @@ def _ofReference() -> dict[str, tuple[str, Callable[[str], str]]]:
     return {
         "Computation": (
             _("Reference"),
-            lambda name: _("FSL's verbena") if name == "verbena" else _("closed form, as verbena -modelfree"),
+            lambda name: _("FSL's verbena") if name == "verbena" else _("Verbena's method (verbena -modelfree)"),
         ),
-        "Dose": (_("Dose of the reference"), _percent),
-        "Method": (_("Simulation of that dose"), _simulation),
-        "Baseline": (_("Baseline of the reference"), _baseline),
+        "Dose": (_("Reference dose"), _percent),
+        "Method": (_("Reference simulation"), _simulation),
+        "Baseline": (_("Reference baseline"), _baseline),
         "LeakageCorrection": (
             _("Leakage correction"),
-            lambda value: _("after Boxerman") if value == "True" else _("none"),
+            lambda value: _("Boxerman, Schmainda, Weisskoff 2006") if value == "True" else _("none"),
         ),
     }
 
 
+def _rows(stride: str) -> str:
+    return _("1 row") if stride == "1" else _("{count} rows").format(count=stride)
+
+
 def _percent(dose: str) -> str:
-    return _("{percent:g} % of the dose that was given").format(percent=100 * float(dose))
+    return _("{percent:g} % of the injected dose").format(percent=100 * float(dose))
 
 
 def _simulation(method: str) -> str:
     return {
-        "noise-matched": _("noise-matched: with the noise of a real low dose"),
-        "equation1": _("Equation 1 of the paper: understates the noise"),
+        "noise-matched": _("noise-matched: with the noise of a real low-dose scan"),
+        "equation1": _("Equation 1 of the paper: less noise than a real low-dose scan"),
     }.get(method, method)
 
 
@@ -100,7 +104,7 @@ def _fromOne(voxels: str) -> str:
 
 
 def _baseline(told: str) -> str:
-    named = {"auto": _("mean of the frames before the bolus"), "first": _("first frame, as Verbena")}
+    named = {"auto": _("mean of the frames before the bolus"), "first": _("first frame (exactly Verbena)")}
     return named.get(told, _("mean of the first {n} frames").format(n=told))
 
 

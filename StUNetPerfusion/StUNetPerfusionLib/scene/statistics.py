@@ -137,7 +137,7 @@ class _Column:
 
 
 def _columns() -> tuple[_Column, ...]:
-    standardized = _("Prediction and reference as z-scores over the brain")
+    standardized = _("Prediction and reference, each standardized over the brain (z-scores)")
     return (
         _Column("name", _("Region"), _("Region"), ""),
         _Column("voxels", _("Voxels"), _("Voxels"), ""),

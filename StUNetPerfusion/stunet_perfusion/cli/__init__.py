@@ -18,21 +18,21 @@ from stunet_perfusion.support.processors import keep_linear_algebra_to_one_threa
 
 #: Every verb with the line that `--help` shows for it. The module `stunet_perfusion.cli.<verb>` holds its function.
 VERBS = {
-    "demo": "Make a phantom, lower its dose, predict, and compare: the whole job in one go.",
-    "info": "Say what a series is: frames, timing, bolus, and what is odd about it.",
+    "demo": "Try everything once: make a phantom, lower its dose, predict, and compare.",
+    "info": "Describe a series: frames, timing, bolus, and problems.",
     "simulate": "Simulate a series at a lower contrast dose.",
     "reference": "Compute CBV, CBF and MTT as Verbena does.",
     "predict": "Predict the CBV map and its uncertainty with a trained network.",
     "batch": "Predict many cases, on one machine or on a cluster, with a table and an overview.",
-    "repeat": "Run again what a report tells, and say whether the same maps come out.",
-    "export": "Write maps as DICOM: Parametric Map objects, MR series, or both.",
+    "repeat": "Repeat a run from its report.json, and check that the maps are the same.",
+    "export": "Write maps as DICOM: Parametric Map, MR series, or both.",
     "compare": "Score a map against a reference.",
-    "phantom": "Make a digital perfusion phantom with known truth from an anatomy.",
+    "phantom": "Make a simulated perfusion scan of a head, with its true maps.",
     "qin": "Turn a download of TCIA QIN-BRAIN-DSC-MRI into cases to train and evaluate with.",
     "train": "Train a network on phantoms or on scanned cases.",
-    "calibrate": "Fit how large a network's error is to phantoms, for its uncertainty map.",
-    "evaluate": "Score maps and simulated doses: tables, figures, and a report.",
-    "checkpoint": "Say what a checkpoint is: network, parameters, input, training, scores.",
+    "calibrate": "Scale a network's uncertainty map, so that its 95 % intervals hold on phantoms.",
+    "evaluate": "Score prediction methods or dose simulations: tables, figures, and a report.",
+    "checkpoint": "Describe a checkpoint: network, parameters, input, training, scores.",
     "benchmark": "Measure speed on this machine.",
 }
 
@@ -105,7 +105,7 @@ def _tell_version(wanted: bool) -> None:
 
 def _before_every_verb(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="print the version, and end")
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="print the version and exit")
     ] = False,
 ) -> None:
     """What may stand before a verb."""

@@ -36,24 +36,28 @@ SOME_FAILED = 1
 
 def command(
     table: Annotated[Path, typer.Argument(metavar="CASES.csv", help="table with the columns case, series and more")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="folder for results, one a case")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="folder for the results, with a folder for each case")
+    ],
     checkpoint_path: Annotated[
         Path | None,
         typer.Option("--checkpoint", metavar="FILE", help="trained network; the shipped stU-Net by default"),
     ] = None,
     dose: Annotated[
-        float, typer.Option("--dose", metavar="D", help="share of the contrast dose to simulate, in (0, 1]")
+        float, typer.Option("--dose", metavar="D", help="simulated share of the contrast dose, in (0, 1]")
     ] = 1.0,
     method: Annotated[
-        str, typer.Option("--method", metavar="|".join(METHODS), help="how the dose is lowered; see 'simulate'")
+        str, typer.Option("--method", metavar="|".join(METHODS), help="how the lower dose is simulated; see 'simulate'")
     ] = DEFAULT_METHOD,
     stride: Annotated[
-        int, typer.Option("--stride", metavar="N", help="rows from strip to strip; 1 averages all, as the paper")
+        int, typer.Option("--stride", metavar="N", help="strip stride in rows; 1 is the paper's choice, more is faster")
     ] = 1,
-    batch: Annotated[int, typer.Option(metavar="N", min=1, help="strips at a time; fewer need less memory")] = 8,
+    batch: Annotated[
+        int, typer.Option(metavar="N", min=1, help="strips computed together; fewer need less memory")
+    ] = 8,
     seed: options.Seed = 0,
     device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda|cuda:0|mps", help="cuda: all GPUs, a worker each")
+        str, typer.Option(metavar="auto|cpu|cuda|cuda:0|mps", help="where to compute; cuda: all GPUs, one worker each")
     ] = "auto",
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", min=1, help="processes on this machine, one thread each")
@@ -64,9 +68,9 @@ def command(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Computes what is missing, what failed, and what was made with other settings. A case that fails does not stop
-    the others. Writes a folder a case as 'predict' does, summary.csv, overview.html and report.json. The exit status
-    is 1 where a case failed.
+    """Computes the cases that are missing, failed, or were made with other settings. A case that fails does not stop
+    the others. Writes a folder for each case as 'predict' does, summary.csv, overview.html and report.json. The exit
+    status is 1 if a case failed.
     """
     known_method = check_dose(dose, method)
     if scheduler is not None and workers is not None:

@@ -94,7 +94,7 @@ def benchmark_strips(
     for stage, seconds in case.stages.items():
         print(f"  {seconds:6.2f} s  {stage}")
     print(f"half of its slices {half.case:.1f} s")
-    print(f"preview {case.preview:.2f} s, exact after {case.refined:.2f} s")
+    print(f"preview: first map after {case.preview:.2f} s, final map after {case.refined:.2f} s")
 
 
 def _row(speed: Any, peak: float) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def command(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """The weights are loaded and checked, so what is printed can be used."""
+    """The weights are loaded and checked: a checkpoint that is described here can be used."""
     path = path or shipped_checkpoint()
     loaded = load(path)
     info = loaded.info

@@ -40,7 +40,7 @@ AS_THEY_ARE = {
 
 def command(
     map_path: Annotated[Path, typer.Argument(metavar="MAP", help="the map to score, NIfTI or NRRD")],
-    reference_path: Annotated[Path, typer.Argument(metavar="REFERENCE", help="what it should be, on the same grid")],
+    reference_path: Annotated[Path, typer.Argument(metavar="REFERENCE", help="the reference map, on the same grid")],
     mask_path: Annotated[Path, typer.Option("--mask", metavar="FILE", help="brain mask")],
     tumor_path: Annotated[Path | None, typer.Option("--tumor", metavar="FILE", help="tumor mask")] = None,
     nawm_path: Annotated[
@@ -49,18 +49,20 @@ def command(
     standardize: Annotated[
         bool,
         typer.Option(
-            "--standardize/--physical", help="L1, L2 and SSIM on z-scores of the brain as in the paper, or on the maps"
+            "--standardize/--physical",
+            help="L1, L2 and SSIM of standardized maps (z-scores), as in the paper, or of the maps",
         ),
     ] = True,
     value_range: Annotated[
         float | None,
-        typer.Option("--range", metavar="R", help="SSIM's range of values; 10, or the reference's own if --physical"),
+        typer.Option(
+            "--range", metavar="R", help="range of values for SSIM; default 10, with --physical that of the reference"
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """L1, L2 (mean squared) and SSIM are taken on maps that are each standardized by their own brain mean and standard
-    deviation and clipped to [-5, 5], as in the paper; everything else on the maps as they are. nRCBV needs --tumor
-    and --nawm.
+    """For L1, L2 (mean squared) and SSIM each map is standardized by its own brain mean and standard deviation and
+    clipped to [-5, 5], as in the paper. All other scores use the maps as they are. nRCBV needs --tumor and --nawm.
     """
     if value_range is not None and not 0 < value_range < math.inf:
         raise InputError(

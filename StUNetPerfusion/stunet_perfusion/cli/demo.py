@@ -35,14 +35,14 @@ def command(
         "demo"
     ),
     anatomy: Annotated[
-        str, typer.Option("--anatomy", metavar="LABELS|mni|drawn", help="whose head; see 'phantom'")
+        str, typer.Option("--anatomy", metavar="LABELS|mni|drawn", help="head to scan; see 'phantom'")
     ] = "mni",
     method: Annotated[
-        str, typer.Option("--method", metavar="|".join(METHODS), help="how the dose is lowered; see 'simulate'")
+        str, typer.Option("--method", metavar="|".join(METHODS), help="how the lower dose is simulated; see 'simulate'")
     ] = "noise-matched",
     stride: Annotated[
         int,
-        typer.Option("--stride", metavar="N", help="rows from strip to strip; 1 averages all, as the paper"),
+        typer.Option("--stride", metavar="N", help="strip stride in rows; 1 is the paper's choice, more is faster"),
     ] = 1,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda:0|mps", help="where to compute")] = "auto",
     seed: options.Seed = 0,

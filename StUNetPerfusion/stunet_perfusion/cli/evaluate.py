@@ -46,44 +46,49 @@ def command(
     ] = None,
     anatomy: Annotated[
         list[Path] | None,
-        typer.Option("--anatomy", metavar="LABELS|DIR|mni|drawn", help="heads to make phantoms of; may be repeated"),
+        typer.Option("--anatomy", metavar="LABELS|DIR|mni|drawn", help="heads of the phantoms; may be repeated"),
     ] = None,
     tumors: Annotated[
-        list[Path] | None, typer.Option("--tumors", metavar="MASK|DIR", help="tumor masks; else they are invented")
+        list[Path] | None, typer.Option("--tumors", metavar="MASK|DIR", help="tumor masks; simulated by default")
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option("--checkpoint", metavar="FILE", help="a column each; the shipped one where none is given"),
+        typer.Option("--checkpoint", metavar="FILE", help="networks to score; default: the shipped stU-Net"),
     ] = None,
-    study: Annotated[Study, typer.Option(help="tables of maps, or how well lower doses are simulated")] = "maps",
-    table: Annotated[TablesChoice, typer.Option(help="the paper's, against the truth, or both")] = "both",
-    family: Annotated[FamilyChoice, typer.Option(help="of phantoms")] = "both",
+    study: Annotated[Study, typer.Option(help="what to score: predicted maps, or dose simulations")] = "maps",
+    table: Annotated[
+        TablesChoice, typer.Option(help="scores against Verbena as in the paper, against the truth, or both")
+    ] = "both",
+    family: Annotated[FamilyChoice, typer.Option(help="family of phantoms")] = "both",
     subjects: Annotated[
-        int, typer.Option(min=1, metavar="N", help="phantoms a family; every second has a high-grade tumor")
+        int, typer.Option(min=1, metavar="N", help="phantoms per family; every second one has a high-grade tumor")
     ] = 12,
-    slice_step: Annotated[int, typer.Option(min=1, metavar="N", help="only every so many slices of phantoms")] = 1,
+    slice_step: Annotated[int, typer.Option(min=1, metavar="N", help="use every Nth slice of the phantoms only")] = 1,
     ridge: Annotated[
-        Path | None, typer.Option("--ridge", metavar="FILE", help="coefficients that an earlier evaluation wrote")
+        Path | None, typer.Option("--ridge", metavar="FILE", help="ridge regression from an earlier evaluation")
     ] = None,
     ridge_anatomy: Annotated[
         list[Path] | None,
         typer.Option("--ridge-anatomy", metavar="LABELS|DIR", help="training heads for the ridge regression"),
     ] = None,
     smoothing: Annotated[
-        str, typer.Option(metavar="MM,...", help="Gaussian filters of the closed form, full width at half maximum")
+        str, typer.Option(metavar="MM,...", help="Gaussian filters for Verbena's map (FWHM in mm)")
     ] = "3,6",
     automatic_brain: Annotated[
-        bool, typer.Option("--automatic-brain", help="find the brain of phantoms instead of giving it")
+        bool, typer.Option("--automatic-brain", help="find the brain of phantoms instead of using the true mask")
     ] = False,
     stride: Annotated[
-        int, typer.Option("--stride", min=1, metavar="N", help="rows from strip to strip; 1 averages all, as the paper")
+        int,
+        typer.Option(
+            "--stride", min=1, metavar="N", help="strip stride in rows; 1 is the paper's choice, more is faster"
+        ),
     ] = 1,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda:0|mps", help="where to compute")] = "auto",
-    pictures: Annotated[int, typer.Option(min=0, metavar="N", help="subjects a family whose maps are shown")] = 2,
+    pictures: Annotated[int, typer.Option(min=0, metavar="N", help="subjects per family whose maps are drawn")] = 2,
     seed: options.Seed = 0,
     json: options.Json = False,
 ) -> None:
-    """Writes scores.csv with every number, figures and report.md. Started again, it goes on where it was stopped."""
+    """Writes scores.csv with every number, figures and report.md. The same command continues a stopped evaluation."""
     started = time.monotonic()
     check_matplotlib()
     heads = heads_of(anatomy or [])

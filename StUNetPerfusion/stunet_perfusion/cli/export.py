@@ -22,20 +22,21 @@ def command(
     maps: Annotated[
         list[Path], typer.Argument(metavar="MAPS", help="folder that 'predict' or 'reference' wrote, or maps of it")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="folder that is new or empty")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="new or empty folder")],
     source: Annotated[
         Path | None,
         typer.Option("--source", metavar="DICOM_FOLDER", help="DICOM series that the maps were computed from"),
     ] = None,
-    format: Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="which kind of objects")] = "both",
+    format: Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="DICOM objects to write")] = "both",
     patient_id: Annotated[
         str | None,
         typer.Option("--patient-id", metavar="ID", help="without --source: the Patient ID, empty by default"),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Writes parametric-map/NAME.dcm (Parametric Map) and mr/NAME/ (MR series, for viewers that cannot read those) into
-    the study of the source, or into a new anonymous study. Relative CBV is in ml/100 ml, relative CBF in ml/100 ml/min.
+    """Writes parametric-map/NAME.dcm (Parametric Map) and mr/NAME/ (MR series, for viewers without Parametric Map).
+    They belong to the study of the source, or to a new anonymous study. Relative CBV is in ml/100 ml, relative CBF in
+    ml/100 ml/min.
     """
     if source is not None and patient_id is not None:
         raise InputError("--patient-id", "contradicts --source, which names the patient", "give one of them")

@@ -26,7 +26,7 @@ def command(
     frame_interval: options.FrameInterval = None,
     json: options.Json = False,
 ) -> None:
-    """Frames are numbered from 0. A series whose bolus cannot be used is described as far as it goes."""
+    """Frames are numbered from 0. If the bolus cannot be used, the rest is described."""
     frames_to_drop = options.frames_option(drop_frames, "--drop-frames")
     with options.progress_bar(quiet=json) as progress:
         series = read_series(

@@ -19,7 +19,8 @@ from stunet_perfusion.support.progress import Progress, no_progress
 Series = Annotated[
     Path,
     typer.Argument(
-        metavar="INPUT", help="4-D NIfTI, .nrrd or .seq.nrrd sequence, or a folder: DICOM, a volume a frame, or BIDS"
+        metavar="INPUT",
+        help="4-D NIfTI, .nrrd or .seq.nrrd sequence, or a folder: DICOM, one volume per frame, or BIDS",
     ),
 ]
 Which = Annotated[
@@ -27,35 +28,38 @@ Which = Annotated[
     typer.Option(
         "--series",
         metavar="NAME",
-        help="where a folder holds several series: number, description or UID in DICOM, or a part of the file's name",
+        help="series of a folder that holds several: DICOM number, description or UID, or a part of the file's name",
     ),
 ]
 OutputFolder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="folder for the results")]
 EchoTime = Annotated[
-    float | None, typer.Option("--echo-time", metavar="SECONDS", help="TE; overrides what the file says")
+    float | None, typer.Option("--echo-time", metavar="SECONDS", help="echo time (TE); overrides the file")
 ]
 FrameInterval = Annotated[
     float | None,
-    typer.Option("--frame-interval", metavar="SECONDS", help="time between frames; overrides what the file says"),
+    typer.Option("--frame-interval", metavar="SECONDS", help="time between frames; overrides the file"),
 ]
 DropFrames = Annotated[
     str,
-    typer.Option("--drop-frames", metavar="auto|N", help="first frames to leave out: not yet in steady state"),
+    typer.Option(
+        "--drop-frames", metavar="auto|N", help="number of first frames to leave out (not yet in steady state)"
+    ),
 ]
-Mask = Annotated[
-    Path | None, typer.Option("--mask", metavar="FILE", help="brain mask; found automatically where not given")
-]
+Mask = Annotated[Path | None, typer.Option("--mask", metavar="FILE", help="brain mask; found automatically by default")]
 WhiteMatter = Annotated[
     Path | None,
-    typer.Option("--nawm", metavar="FILE", help="normal white matter, the unit of nCBV; found where not given"),
+    typer.Option(
+        "--nawm", metavar="FILE", help="normal white matter, the unit of nCBV; found automatically by default"
+    ),
 ]
 Bids = Annotated[
     bool, typer.Option("--bids", help="name the files as a BIDS derivative, each with a sidecar instead of report.json")
 ]
 Subject = Annotated[
-    str | None, typer.Option("--subject", metavar="LABEL", help="with --bids, where the input's name has no sub-LABEL")
+    str | None,
+    typer.Option("--subject", metavar="LABEL", help="subject for --bids, if the input's name has no sub-LABEL"),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="seed of everything random")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="seed of the random numbers")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of text and progress")]
 
 

@@ -18,12 +18,12 @@ def command(
         typer.Option(
             "--anatomy",
             metavar="LABELS|mni|drawn",
-            help="FreeSurfer label map, the MNI152 head of nilearn, or a head drawn by formulas, another for each seed",
+            help="head: FreeSurfer label map, MNI152 (from nilearn), or drawn by formulas (a new one for each seed)",
         ),
     ],
     output: options.OutputFolder,
     tumor: Annotated[
-        str, typer.Option("--tumor", metavar="MASK|random|none", help="tumor mask, an invented tumor, or none")
+        str, typer.Option("--tumor", metavar="MASK|random|none", help="tumor: from a mask, simulated, or none")
     ] = "random",
     seed: options.Seed = 0,
     json: options.Json = False,

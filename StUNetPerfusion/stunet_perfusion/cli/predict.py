@@ -26,11 +26,13 @@ def command(
         typer.Option("--checkpoint", metavar="FILE", help="trained network; the preset's by default"),
     ] = None,
     dose: Annotated[
-        float, typer.Option("--dose", metavar="D", help="share of the contrast dose to simulate, in (0, 1]")
+        float, typer.Option("--dose", metavar="D", help="simulated share of the contrast dose, in (0, 1]")
     ] = 1.0,
     method: Annotated[
         str | None,
-        typer.Option("--method", metavar="|".join(METHODS), help="how the dose is lowered; the preset's by default"),
+        typer.Option(
+            "--method", metavar="|".join(METHODS), help="how the lower dose is simulated; by default as the preset says"
+        ),
     ] = None,
     preset: Annotated[
         Preset,
@@ -39,10 +41,12 @@ def command(
     mask_path: options.Mask = None,
     nawm_path: options.WhiteMatter = None,
     stride: Annotated[
-        int, typer.Option("--stride", metavar="N", help="rows from strip to strip; 1 averages all, as the paper")
+        int, typer.Option("--stride", metavar="N", help="strip stride in rows; 1 is the paper's choice, more is faster")
     ] = 1,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda:0|mps", help="where to compute")] = "auto",
-    batch: Annotated[int, typer.Option(metavar="N", min=1, help="strips at a time; fewer need less memory")] = 8,
+    batch: Annotated[
+        int, typer.Option(metavar="N", min=1, help="strips computed together; fewer need less memory")
+    ] = 8,
     seed: options.Seed = 0,
     drop_frames: options.DropFrames = "auto",
     which: options.Which = None,

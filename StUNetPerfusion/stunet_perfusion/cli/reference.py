@@ -20,13 +20,17 @@ def command(
     output: options.OutputFolder,
     aif_path: Annotated[
         Path | None,
-        typer.Option("--aif", metavar="FILE.txt", help="arterial input, one value a line and frame: delta R2* in 1/s"),
+        typer.Option(
+            "--aif",
+            metavar="FILE.txt",
+            help="arterial input function (AIF), one value per line and frame: delta R2* in 1/s",
+        ),
     ] = None,
     aif_is_signal: Annotated[
         bool, typer.Option("--aif-is-signal", help="the values of --aif are the arterial MR signal")
     ] = False,
     vessels: Annotated[
-        Path | None, typer.Option("--vessels", metavar="MASK", help="take the arterial input from these voxels")
+        Path | None, typer.Option("--vessels", metavar="MASK", help="arterial voxels; the AIF is their mean")
     ] = None,
     mask_path: options.Mask = None,
     nawm_path: options.WhiteMatter = None,
@@ -35,8 +39,7 @@ def command(
         typer.Option(
             "--baseline",
             metavar="first|auto|N",
-            help="S0: the first frame as Verbena takes it, the mean of all before the bolus, or of N frames; by "
-            "default as the preset says",
+            help="frames of the baseline S0: first (as Verbena), auto (all before the bolus), or the first N",
         ),
     ] = "",
     preset: Annotated[
@@ -66,7 +69,7 @@ def command(
     cbv.nii.gz (fraction of the artery's), cbf.nii.gz (1/s), mtt.nii.gz (s) and report.json on the input's grid. With
     --maps all also bat, ttp, tmax and fwhm (s), peak_height (1/s), psr (%) and psr_ratio (over white matter), k2 (1/s),
     and CBV corrected for leakage in one direction and in both (cbv_corrected, cbv_corrected_bidirectional). The
-    arterial input is found automatically where neither --aif nor --vessels is given.
+    AIF is found automatically if neither --aif nor --vessels is given.
     """
     baseline = baseline or PRESETS[preset].baseline
     request = ReferenceRequest(

@@ -20,7 +20,8 @@ def command(
         Path, typer.Argument(metavar="REPORT", help="report.json, or the sidecar of a map in a BIDS derivative")
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="keep the new maps here; not kept by default")
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="folder for the new maps; by default they are not kept"),
     ] = None,
     series: Annotated[Path | None, typer.Option("--input", metavar="INPUT", help="where the series is now")] = None,
     checkpoint: Annotated[
@@ -35,12 +36,13 @@ def command(
     ] = None,
     aif: Annotated[Path | None, typer.Option("--aif", metavar="FILE.txt", help="where the AIF is now")] = None,
     device: Annotated[
-        str | None, typer.Option(metavar="auto|cpu|cuda:0|mps", help="compute here instead of where it was")
+        str | None,
+        typer.Option(metavar="auto|cpu|cuda:0|mps", help="compute on this device instead of the first run's"),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Refuses where the input, the checkpoint or a mask holds something else than it did. The exit status is 0 where
-    the maps are the same (but for rounding), and 1 where they are not.
+    """Stops if the input, the checkpoint or a mask has changed. The exit status is 0 if the maps are the same (except
+    for rounding), and 1 if they are not.
     """
     files = {"series": series, "checkpoint": checkpoint, "mask": mask, "vessels": vessels, "nawm": nawm, "aif": aif}
     given = {role: path for role, path in files.items() if path is not None}
@@ -71,6 +73,6 @@ def _sentence(map_: MapComparison) -> str:
     if map_.identical:
         return "the same, bit for bit"
     if map_.difference is None:
-        return "different; by how much cannot be told, since the map beside the report is gone or was changed"
-    how = "the same but for rounding" if map_.equal else "different"
+        return "different, by an unknown amount: the map next to the report is missing or was changed"
+    how = "the same except for rounding" if map_.equal else "different"
     return f"{how}, by {map_.difference:.2g} of the map's standard deviation at most"

@@ -18,15 +18,20 @@ from stunet_perfusion.writing import write_series
 
 def command(
     series_path: options.Series,
-    dose: Annotated[float, typer.Option("--dose", metavar="D", help="share of the dose that is kept, in (0, 1]")],
+    dose: Annotated[float, typer.Option("--dose", metavar="D", help="simulated share of the contrast dose, in (0, 1]")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="low-dose series: .nii.gz, .nii or .seq.nrrd")
     ],
     method: Annotated[
-        str, typer.Option("--method", metavar="|".join(METHODS), help="the paper's equation 1, or with the right noise")
+        str,
+        typer.Option(
+            "--method",
+            metavar="|".join(METHODS),
+            help="equation1: as in the paper, too little noise; noise-matched: noise of a real scan",
+        ),
     ] = DEFAULT_METHOD,
     window: Annotated[
-        int, typer.Option("--window", metavar="N", help="frames of equation 1's moving average, odd")
+        int, typer.Option("--window", metavar="N", help="length of equation1's moving average in frames (odd)")
     ] = 5,
     seed: options.Seed = 0,
     mask_path: options.Mask = None,
@@ -36,8 +41,8 @@ def command(
     frame_interval: options.FrameInterval = None,
     json: options.Json = False,
 ) -> None:
-    """All frames of the input are written, with their times and TE. Frames that are not yet in steady state hold no
-    contrast and pass unchanged.
+    """Writes all frames of the input, with their times and TE. Frames that are not yet in steady state hold no contrast
+    and stay as they are.
     """
     known_method = check_dose(dose, method, window)
     frames_to_drop = options.frames_option(drop_frames, "--drop-frames")

@@ -23,7 +23,12 @@ def command(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="best checkpoint, .safetensors; the rest beside it"),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="best checkpoint (.safetensors); log and state are written next to it",
+        ),
     ] = None,
     cases: Annotated[
         Path | None, typer.Option("--cases", metavar="TABLE|DIR", help="scanned cases: cases.csv, or a folder")
@@ -35,36 +40,34 @@ def command(
         _Heads, typer.Option("--validation", metavar="LABELS|DIR|mni", help="heads to validate on")
     ] = None,
     tumors: Annotated[
-        _Heads, typer.Option("--tumors", metavar="MASK|DIR", help="tumor masks; else they are invented")
+        _Heads, typer.Option("--tumors", metavar="MASK|DIR", help="tumor masks; simulated by default")
     ] = None,
     network: Annotated[NetworkName | None, typer.Option(help="which network")] = None,
     widths: Annotated[
-        str, typer.Option(metavar="N,N,...", help="channels a level (stunet) or a step in time (hess)")
+        str, typer.Option(metavar="N,N,...", help="channels per level (stunet) or per time step (hess)")
     ] = "",
     epochs: Annotated[int | None, typer.Option(min=1, help="epochs; 200 by default")] = None,
-    heads: Annotated[int | None, typer.Option(min=1, help="phantoms an epoch, new ones each; 25 by default")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="strips a step; 8 by default")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="of Adam, at the start; 0.001 by default")] = None,
+    heads: Annotated[int | None, typer.Option(min=1, help="new phantoms per epoch; 25 by default")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="strips per step; 8 by default")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="first learning rate of Adam; 0.001 by default")] = None,
     strip_rows: Annotated[int | None, typer.Option(help="height of a strip; 32 by default")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:0, mps")] = None,
-    devices: Annotated[int | None, typer.Option(min=1, help="how many of them, on each machine")] = None,
+    device: Annotated[str | None, typer.Option(help="where to train: auto, cpu, cuda:0, mps")] = None,
+    devices: Annotated[int | None, typer.Option(min=1, help="devices on each machine")] = None,
     precision: Annotated[str | None, typer.Option(help="32-true, bf16-mixed, 16-mixed")] = None,
-    workers: Annotated[int | None, typer.Option(help="processes that prepare cases; -1 as many as help")] = None,
+    workers: Annotated[int | None, typer.Option(help="processes that prepare cases; -1 chooses")] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="seed of everything random")] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="TABLE.NAME=VALUE", help="any other setting; may be repeated"),
     ] = None,
-    show_settings: Annotated[
-        bool, typer.Option("--show-settings", help="print all settings as TOML, and do nothing else")
-    ] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="begin again instead of going on")] = False,
+    show_settings: Annotated[bool, typer.Option("--show-settings", help="print all settings as TOML and exit")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="begin again instead of continuing")] = False,
     json: options.Json = False,
 ) -> None:
     """Train a network, and write the best and the last checkpoint, a log and a state.
 
-    Phantoms are new in every epoch, with their noise-free CBV as target; cases are scans with a map each. The same
-    command goes on where it left off, after a kill too. Without CONFIG.toml everything is as in the paper.
+    Phantoms: every epoch has new ones, and the target is their noise-free CBV. Cases: scans, each with a CBV map. The
+    same command continues an interrupted training. Without CONFIG.toml the settings are the paper's.
     """
     overriding: dict[str, Any] = {
         "cases.table": cases and str(cases),

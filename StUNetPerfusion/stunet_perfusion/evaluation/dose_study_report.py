@@ -55,13 +55,14 @@ def study_text(result: StudyResult, figures: list[str]) -> str:
     return (
         "\n\n".join(
             (
-                "# Simulated against scanned low doses",
+                "# Simulated low doses compared with scanned low doses",
                 "**Research use only: not for diagnosis.**",
-                f"Phantoms: {heads}, scanned at full dose and at each lower dose with noise of its own, by a scanner "
-                "that does not drift. Bias of a tissue's mean delta R2* curve without noise. Noise of CBV is the "
-                "standard deviation over voxels of what noise adds, over the same of the scan at the lower dose: 1 is "
-                f"what a simulation should have. Equation 1 with a window of {USUAL_WINDOW} frames; other windows are "
-                "in `dose_study.csv`. Tumors leak, and what leaks shortens T1 too, which no method scales.",
+                f"Data: {heads} phantoms. Each is scanned at full dose and at each lower dose, every scan with its own "
+                "noise and without drift. Peak and area bias: of the noise-free mean delta R2* curve of a tissue. "
+                "CBV noise ratio: standard deviation over voxels of the noise in CBV, divided by that of the scan at "
+                f"the lower dose; a right simulation has 1. Equation 1 has a window of {USUAL_WINDOW} frames; other "
+                "windows are in `dose_study.csv`. Tumors leak. Leaked contrast agent also shortens T1, which neither "
+                "method scales.",
                 table_text(head, lines),
                 *(f"![{name}]({name})" for name in figures),
             )

@@ -19,8 +19,8 @@ from stunet_perfusion.evaluation.summary import (
 
 _FAMILIES = {
     "cases": "cases from files",
-    "training": "phantoms of the training family, heads not trained on",
-    "second": "phantoms of the second family, which no network has seen",
+    "training": "phantoms of the training family (heads that were not used for training)",
+    "second": "phantoms of the second family (never used for training)",
 }
 _PAPER_ROWS = {
     "l2": ("L2 (10⁻²)", 100),
@@ -104,22 +104,22 @@ def _paper_section(rows: Sequence[Row], methods: Sequence[Method]) -> str:
                 line.append("n/a" if mean_sd is None else f"*{_mean_sd(*mean_sd, factor)}*")
             lines.append(line)
     return (
-        "### The paper's Table 1\n\nMean (SD) over subjects of standardized CBV maps against the full-dose reference "
-        "map; lower doses by Equation 1; best of each row in bold. Verbena takes S0 from the first frame. "
-        f"In italics the paper's own figures, **from other data**: {SOURCE}.\n\n"
-        "Equation 1 is a linear filter that can be inverted, and noise that went through it tells the dose it was set "
-        "to. *Verbena, Equation 1 undone* is told no dose, inverts it and has learned nothing: how near it comes is "
-        "how much of this table is the filter. Where a lower dose was injected there is nothing to invert.\n\n"
-        + table_text(head, lines)
+        "### The paper's Table 1\n\nMean (SD) over subjects. Each standardized CBV map is compared with the full-dose "
+        "reference map. Lower doses are simulated by Equation 1. The best value of each row is bold. Verbena takes S0 "
+        f"from the first frame. The paper's own figures, **from other data**, are in italics: {SOURCE}.\n\n"
+        "Equation 1 is a linear filter. It can be inverted, and the filtered noise shows which dose was simulated. "
+        "*Verbena, Equation 1 undone* does not know the dose, estimates it and inverts the filter; it has learned "
+        "nothing. Its scores show how much of this table is due to the filter. A dose that was really injected leaves "
+        "nothing to invert.\n\n" + table_text(head, lines)
     )
 
 
 def _truth_section(rows: Sequence[Row], methods: Sequence[Method]) -> str:
     parts = [
-        "### Against the noise-free truth\n\nLower doses are acquired, not computed from the full one. Mean (SD) over "
-        "subjects; L1, L2 and SSIM of standardized maps, the rest of maps in multiples of normal-appearing white "
-        "matter, where that is at least a tenth of the brain's mean (bias and limits of agreement after Bland and "
-        "Altman, voxel by voxel). Edge sharpness is 1 for the truth."
+        "### Against the noise-free truth\n\nLower doses are acquired, not computed from the full dose. Mean (SD) over "
+        "subjects. L1, L2 and SSIM use standardized maps. All other scores use maps in multiples of normal-appearing "
+        "white matter, if its mean is at least a tenth of the brain's mean. Bias and limits of agreement follow Bland "
+        "and Altman, voxel by voxel. Edge sharpness is 1 for the truth."
     ]
     for dose in doses_of(rows):
         shown = [method for method in methods if rows_of(rows, dose=dose, method=method.name)]
@@ -156,11 +156,11 @@ def _cohort_section(rows: Sequence[Row], methods: Sequence[Method]) -> str:
             lines.append([f"{100 * dose:g} %, {method.title}", str(found.count), *(f"{n:.3f}" for n in numbers)])
     if not lines:
         return ""
-    head = ["dose and map", "persons", "concordance", "bias", "lower limit", "upper limit", "AUC", "AUC of hot spot"]
+    head = ["dose and map", "subjects", "concordance", "bias", "lower limit", "upper limit", "AUC", "AUC of hot spot"]
     ceiling = grading(rows_of(rows, dose=1.0), "nrcbv_reference")
     return (
-        "### Living tumor over white matter (nRCBV), one number a person\n\n"
-        f"AUC is for telling high from low grade; the truth itself has {ceiling:.3f}.\n\n" + table_text(head, lines)
+        "### Ratio of living tumor to white matter (nRCBV), one number per subject\n\n"
+        f"AUC: high-grade against low-grade tumors. The true maps reach {ceiling:.3f}.\n\n" + table_text(head, lines)
     )
 
 

@@ -95,7 +95,7 @@ def _of_phantoms(
         method = settings.dose_method if settings.dose_method != PHYSICAL else "noise-matched"
         held_out.append(HeldOutCase(full, map_at_full, phantom.mask & full.brain, method))
     described = {
-        "data": f"phantoms of {len(heads)} heads, {wanted.an_epoch} new ones an epoch",
+        "data": f"phantoms of {len(heads)} heads, {wanted.an_epoch} new phantoms per epoch",
         "target": "noise-free CBV of the phantom" if wanted.target == "truth" else "Verbena's CBV at full dose",
         "heads": {Path(head).name: _digest(Path(head)) for head in heads},
         "tumor_masks": len(tumors),

@@ -23,8 +23,8 @@ __all__ = [
 
 
 #: What an uncertainty is, in words for people.
-SPREAD_OVER_STRIPS = "standard deviation of the prediction over the strips that cover a pixel; no confidence interval"
-EXPECTED_ERROR = "standard deviation that the error is expected to have, as found on phantoms"
+SPREAD_OVER_STRIPS = "standard deviation over the predictions of overlapping strips; not a confidence interval"
+EXPECTED_ERROR = "expected error (one standard deviation), calibrated on phantoms"
 
 
 @dataclass(frozen=True, eq=False)
