@@ -23,7 +23,7 @@ import pytest
 from science.dask_workers import workers_in_this_process
 from science.small_cases import SHAPE, small_checkpoint, small_series, write_small_case
 from stunet_perfusion import __version__
-from stunet_perfusion.cases import Case, write_cases
+from stunet_perfusion.cases import Case, read_cases, write_cases
 from stunet_perfusion.cli import batch, main
 from stunet_perfusion.cohort import jobs
 from stunet_perfusion.cohort.batch import compute
@@ -131,6 +131,18 @@ def test_a_worker_is_killed_and_everything_comes_out_as_in_single_runs(cohort):
             assert grid.matches(other_grid)
             # A worker has one thread, and adds up in another order.
             np.testing.assert_allclose(of_cohort, one, rtol=1e-5, atol=1e-5 * float(np.abs(one).max()))
+
+
+def test_a_cohort_that_is_done_is_kept_without_loading_what_computes(cohort, computed):
+    """Torch and Dask alone take seconds to load."""
+    write_cases(cohort / "cases.csv", [case for case in read_cases(cohort / "cases.csv") if case.name in "ab"])
+    assert main(words(cohort)) == 0
+    assert sorted(computed) == ["a", "b"]
+    code = "import sys; from stunet_perfusion.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *words(cohort)], check=True, capture_output=True, text=True)
+    assert "0 cases computed, 2 kept from before, 0 failed." in done.stderr
+    assert not {"torch", "distributed", "skimage", "nibabel", "matplotlib", "scipy.stats"} & set(done.stdout.split())
+    assert main(words(cohort, "--stride", "40")) == 2, "what cannot be computed is still refused"
 
 
 def test_only_what_is_missing_failed_or_made_otherwise_is_computed(cohort, computed, capsys):

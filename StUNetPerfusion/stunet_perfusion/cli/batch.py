@@ -18,9 +18,8 @@ from stunet_perfusion.cohort.jobs import CaseJob, CaseOutcome, kept_outcome, mak
 from stunet_perfusion.cohort.overview import write_overview
 from stunet_perfusion.cohort.summary import summary_rows, write_summary
 from stunet_perfusion.dose.simulate import DEFAULT_METHOD, METHODS, check_dose
-from stunet_perfusion.inference.predict import PredictionSettings
-from stunet_perfusion.inference.strips.rule import strip_starts
-from stunet_perfusion.networks.checkpoint import load
+from stunet_perfusion.inference.settings import PredictionSettings
+from stunet_perfusion.networks.checkpoint_document import read_info
 from stunet_perfusion.runs.provenance import describe_files, sha256_of_path, versions
 from stunet_perfusion.runs.results import REPORT, USE
 from stunet_perfusion.support.errors import InputError
@@ -77,15 +76,16 @@ def command(
         raise InputError("--workers", "contradicts --scheduler, which has workers of its own", "give one of them")
     cases = [_with_absolute_paths(case) for case in read_cases(table)]
     checkpoint = (checkpoint_path or shipped_checkpoint()).resolve()
-    expected = load(checkpoint).info
-    strip_starts(expected.input.size, expected.strip.rows, stride)
+    read_info(checkpoint)
     settings = PredictionSettings(dose=dose, method=known_method, seed=seed, stride=stride, batch=batch)
-    with staged_output(output):
-        pass  # A folder that cannot be written costs no computation.
     digest = sha256_of_path(checkpoint)
     jobs = [make_job(case, output.resolve(), checkpoint, digest, settings) for case in cases]
     kept = {job.case.name: done for job in jobs if (done := kept_outcome(job)) is not None}
     missing = [job for job in jobs if job.case.name not in kept]
+    if missing:
+        _check_before_computing(checkpoint, stride)
+    with staged_output(output):
+        pass  # A folder that cannot be written costs no computation.
     with options.progress_bar(quiet=json) as progress:
         computed: Sequence[CaseOutcome] = ()
         if missing:
@@ -101,6 +101,18 @@ def command(
         _print(cases, outcomes, output)
     if any(outcome.status == "failed" for outcome in outcomes.values()):
         raise typer.Exit(SOME_FAILED)
+
+
+def _check_before_computing(checkpoint: Path, stride: int) -> None:
+    """Refuse what would fail in every case: a damaged checkpoint, or a stride that its strips do not take.
+
+    Torch is imported here, and not for a cohort of which every case is done.
+    """
+    from stunet_perfusion.inference.strips.rule import strip_starts
+    from stunet_perfusion.networks.checkpoint import load
+
+    expected = load(checkpoint).info
+    strip_starts(expected.input.size, expected.strip.rows, stride)
 
 
 def _with_absolute_paths(case: Case) -> Case:

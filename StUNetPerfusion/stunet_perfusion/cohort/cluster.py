@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from stunet_perfusion.support.devices import choose_device
 from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.processors import processors
 
@@ -142,6 +141,8 @@ def _import_packages(*names: str) -> list[Any]:
 
 
 def _cuda_if_there(device: str) -> str:
+    from stunet_perfusion.support.devices import choose_device
+
     chosen = choose_device(device)
     return "cuda" if device == "auto" and chosen.startswith("cuda") else chosen
 

@@ -1,7 +1,8 @@
 """One case of a cohort, as a worker computes it.
 
 A case that is done has its maps, its report, and `case.json`: the numbers of the summary, and the key of everything
-that decided them. Where the key is another today, the case is computed again.
+that decided them. Where the key is another today, the case is computed again. What computes is imported only then: a
+cohort that is done is seen to be done at once.
 """
 
 from __future__ import annotations
@@ -12,20 +13,22 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stunet_perfusion import __version__
 from stunet_perfusion.cases import Case
-from stunet_perfusion.cohort.measurements import Measurements, measure_case
 from stunet_perfusion.cohort.wording import in_table_words
-from stunet_perfusion.inference.predict import PredictionSettings
+from stunet_perfusion.inference.settings import PredictionSettings
 from stunet_perfusion.reading.sidecar import read_sidecar
-from stunet_perfusion.runs.prediction import PredictionRequest, PredictionRun, run_prediction
 from stunet_perfusion.runs.results import REPORT
 from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
 from stunet_perfusion.support.identity import identity_of
 from stunet_perfusion.support.staged import staged_output
 from stunet_perfusion.writing import write_json
+
+if TYPE_CHECKING:
+    from stunet_perfusion.cohort.measurements import Measurements
+    from stunet_perfusion.runs.prediction import PredictionRequest, PredictionRun
 
 #: Numbers and key of a case that is done.
 DONE = "case.json"
@@ -117,6 +120,9 @@ def run_job(job: CaseJob) -> CaseOutcome:
 
 
 def _compute(job: CaseJob) -> Measurements:
+    from stunet_perfusion.cohort.measurements import Measurements, measure_case
+    from stunet_perfusion.runs.prediction import PredictionRequest
+
     case = job.case
     request = PredictionRequest(
         series=case.series,
@@ -143,6 +149,8 @@ def _compute(job: CaseJob) -> Measurements:
 
 def _predict(request: PredictionRequest, stage: Path, output: Path) -> tuple[PredictionRun, tuple[str, ...]]:
     """Predict. White matter that was marked and cannot be used costs a sentence, and is found instead."""
+    from stunet_perfusion.runs.prediction import run_prediction
+
     try:
         return run_prediction(request, stage, output), ()
     except InputError as error:

@@ -8,29 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from stunet_perfusion.cases import Case
+from stunet_perfusion.cohort.numbers import NUMBERS, SCORES
 from stunet_perfusion.inference.predict import PredictedCase
 from stunet_perfusion.metrics import compare_maps, nrcbv
 from stunet_perfusion.reading import read_map, read_mask
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
-
-#: Scores against a reference map that the summary shows, as `compare_maps` names them.
-SCORES = ("l1", "l2", "ssim", "tumor_l1", "pearson", "concordance", "nrcbv_reference")
-
-#: All numbers of a case, in the order of the summary. CBV has the unit of the map, ratios and scores have none. White
-#: matter is that of the table, or else what was found.
-NUMBERS = (
-    "brain_ml",
-    "tumor_ml",
-    "nawm_ml",
-    "cbv_brain",
-    "cbv_tumor",
-    "cbv_nawm",
-    "nrcbv",
-    "uncertainty_brain",
-    *SCORES,
-    "seconds",
-)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stunet_perfusion.cases import Case
 from stunet_perfusion.cohort.jobs import CaseOutcome
-from stunet_perfusion.cohort.measurements import NUMBERS
+from stunet_perfusion.cohort.numbers import NUMBERS
 from stunet_perfusion.support.staged import staged_file
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
-from stunet_perfusion.dose.simulate import DEFAULT_METHOD, Method, simulate_dose
+from stunet_perfusion.dose.simulate import simulate_dose
 from stunet_perfusion.inference.box import SquareBox, out_of_box
 from stunet_perfusion.inference.input_kinds import input_kind, slice_for_network
+from stunet_perfusion.inference.settings import PredictionSettings
 from stunet_perfusion.inference.slice_input import SliceForNetwork
 from stunet_perfusion.inference.slice_schedule import each_slice, slices_at_a_time
 from stunet_perfusion.inference.standardization import Standardization
@@ -69,28 +69,6 @@ class CbvMap:
     scale: CbvScale
     network_scale: CbvScale
     uncertainty_is: str = SPREAD_OVER_STRIPS
-
-
-@dataclass(frozen=True)
-class PredictionSettings:
-    """How a case is predicted.
-
-    :param dose: share of the injected dose to simulate, in (0, 1]; 1 leaves the series as it is
-    :param method: `equation1` or `noise-matched`, see `dose`
-    :param seed: of the noise that `noise-matched` adds
-    :param drop_frames: first frames to leave out, or `auto`
-    :param stride: rows from one strip to the next; 1 is the paper's
-    :param batch: strips at a time
-    :param device: as torch names it
-    """
-
-    dose: float = 1.0
-    method: Method = DEFAULT_METHOD
-    seed: int = 0
-    drop_frames: int | Literal["auto"] = "auto"
-    stride: int = 1
-    batch: int = 8
-    device: str = "cpu"
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 from io import BufferedIOBase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nibabel
 import numpy as np
 
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    import nibabel
 
 #: NIfTI's code for "coordinates of the scanner".
 _SCANNER = 1
@@ -43,6 +46,8 @@ def write_nifti(
 
 
 def _header(array: np.ndarray, grid: Grid, times: np.ndarray | None) -> nibabel.Nifti1Header:
+    import nibabel
+
     header = nibabel.Nifti1Header(endianness="<")
     header["magic"] = b"n+1"
     header.set_data_dtype(array.dtype)
