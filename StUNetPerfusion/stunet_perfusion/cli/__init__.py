@@ -25,6 +25,7 @@ VERBS = {
     "predict": "Predict the CBV map and its uncertainty with a trained network.",
     "batch": "Predict many cases, on one machine or on a cluster, with a table and an overview.",
     "repeat": "Repeat a run from its report.json, and check that the maps are the same.",
+    "regions": "Measure regions in the maps: nCBV, hot spot, tumor burden, the other side.",
     "export": "Write maps as DICOM: Parametric Map, MR series, or both.",
     "compare": "Score a map against a reference.",
     "phantom": "Make a simulated perfusion scan of a head, with its true maps.",
