@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -195,6 +196,23 @@ def test_checkpoint_that_ships_is_described(panel):
         in panel.ui.checkpointLabel.text
     )
     assert panel.ui.deviceComboBox.texts() == ["Automatic: CPU (2 cores)", "CPU (2 cores)"]
+
+
+def test_as_in_the_paper_is_one_choice(panel):
+    """Network, simulation and baseline change together; what is changed by hand then is neither of the two."""
+    box, parameters = panel.ui.presetComboBox, panel.parameters
+    assert box.texts() == ["Ours (recommended)", "As in the paper"]
+    assert box.currentText == "Ours (recommended)"
+    box.choose(1)
+    assert Path(parameters.checkpoint).stem == "paper-stunet"
+    assert (parameters.method.value, parameters.baseline.value) == ("equation1", "first")
+    panel.parametersChanged()
+    assert box.currentText == "As in the paper"
+    parameters.baseline = type(parameters.baseline)("auto")
+    panel.parametersChanged()
+    assert box.currentText == "Other"
+    box.choose(0)
+    assert (parameters.checkpoint, parameters.method.value, parameters.baseline.value) == ("", "noise-matched", "auto")
 
 
 def test_a_checkpoint_that_cannot_be_read_is_refused(panel, scene, series, tmp_path):

@@ -14,6 +14,7 @@ from stunet_perfusion.support.resources import RESOURCES
 from StUNetPerfusionLib.panel.chosenCase import ChosenCase
 from StUNetPerfusionLib.panel.labelText import ERROR_COLOR, asLabel, asLines, say
 from StUNetPerfusionLib.panel.panelRuns import PanelRuns
+from StUNetPerfusionLib.panel.presets import applyPreset, matchingPreset, presetLabels
 from StUNetPerfusionLib.process.installing import installWithConsent
 from StUNetPerfusionLib.settingNames import inPanelWords
 from StUNetPerfusionLib.translation import tr as _
@@ -48,6 +49,7 @@ class ModelSection:
         self._environment: dict | None = None
         self._described: tuple[str, float] | None = None
         self._looking = False
+        ui.presetComboBox.connect("activated(int)", self._onPresetChosen)
         ui.checkpointComboBox.connect("activated(int)", self._onCheckpointChosen)
         ui.browseCheckpointButton.clicked.connect(self.onBrowse)
         ui.deviceComboBox.connect("activated(int)", self._onDeviceChosen)
@@ -73,6 +75,7 @@ class ModelSection:
 
     def refresh(self) -> None:
         """Show what the parameters hold."""
+        self._refreshPresets()
         self._refreshCheckpoints()
         self._refreshDevices()
 
@@ -161,6 +164,23 @@ class ModelSection:
             box.addItem(name if here else _("{name}: not on this computer").format(name=name), parameters.device)
         box.currentIndex = max(box.findData(parameters.device), 0)
         box.blockSignals(wasBlocked)
+
+    def _refreshPresets(self) -> None:
+        box = self._ui.presetComboBox
+        wasBlocked = box.blockSignals(True)
+        box.clear()
+        for name, label in presetLabels().items():
+            box.addItem(label, name)
+        chosen = matchingPreset(self._case.parameters)
+        if chosen is None:
+            box.addItem(_("Other"), "")
+        box.currentIndex = box.findData(chosen or "")
+        box.blockSignals(wasBlocked)
+
+    def _onPresetChosen(self, index: int) -> None:
+        name = str(self._ui.presetComboBox.itemData(index))
+        if name:
+            applyPreset(self._case.parameters, name)
 
     def _refreshCheckpoints(self) -> None:
         box = self._ui.checkpointComboBox
