@@ -18,6 +18,7 @@ from stunet_perfusion.dose.simulate import Method, simulate_dose
 from stunet_perfusion.kinetics.aif import ArterialInput, aif_from_vessels, automatic_aif
 from stunet_perfusion.kinetics.reference.case import ReferenceSettings, reference_case
 from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
+from stunet_perfusion.preprocessing.scan import prepare_scan
 from stunet_perfusion.reading import read_series
 from stunet_perfusion.regions.blood_volume_unit import blood_volume_unit
 from stunet_perfusion.runs.normalized import normalized_maps
@@ -217,7 +218,7 @@ def reference(
             return automatic_aif(prepared, baseline_frames)
         return aif_from_vessels(prepared, arteries, baseline_frames)
 
-    prepared = prepare(series, mask=_as_mask(mask), drop_frames=drop_frames)
+    prepared = prepare_scan(series, mask=_as_mask(mask), drop_frames=drop_frames)
     unit = blood_volume_unit(prepared, _as_mask(nawm))
     case = reference_case(
         prepared,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
 from stunet_perfusion.support.errors import InputError, Setting
 
@@ -15,6 +16,9 @@ FEWEST_FRAMES = 16
 #: Interpolation during an earlier resampling undershoots to slightly negative values here and there.
 #: More than this share of negative voxels is not that, but an image that is no magnitude image.
 LARGEST_NEGATIVE_SHARE = 0.01
+
+#: More of the image than this beyond the field of view is no field of view.
+LARGEST_SHARE_BEYOND = 0.6
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -152,6 +156,7 @@ def check_series(series: DscSeries) -> DscSeries:
             "give the complete dynamic series",
         )
     _check_times(series)
+    series = _outside_of_field_of_view(series)
     any_signal = any_change = False
     negative = 0
     for z in range(series.signal.shape[1]):
@@ -185,6 +190,40 @@ def check_series(series: DscSeries) -> DscSeries:
     if negative:
         return series.with_note(f"{negative} voxels are slightly negative, as interpolation leaves them.")
     return series
+
+
+def _outside_of_field_of_view(series: DscSeries) -> DscSeries:
+    """The series with zeros where a registration has left no numbers: beyond the image that it had, and in frames that
+    it left empty.
+
+    :returns: the series itself where all are numbers
+    """
+    signal = series.signal
+    missing = np.stack([np.isnan(signal[:, z].min(axis=0)) for z in range(signal.shape[1])])
+    if not missing.any():
+        return series
+    empty = [frame for frame, image in enumerate(signal) if np.isnan(image).all()]
+    if len(empty) > series.frames - FEWEST_FRAMES:
+        return series
+    rest = np.delete(signal, empty, axis=0) if empty else signal
+    throughout = np.isnan(rest).all(axis=0)
+    sometimes = np.isnan(rest).any(axis=0) & ~throughout
+    # Where the head moved, the edge of the image moved with it: what lies beyond it in some frames touches it.
+    parts, _ = ndimage.label(throughout | sometimes)
+    at_edge = np.unique(np.concatenate([parts[:, [0, -1]].ravel(), parts[:, :, [0, -1]].ravel()]))
+    beyond = throughout | np.isin(parts, at_edge[at_edge > 0])
+    if beyond.mean() > LARGEST_SHARE_BEYOND:
+        return series
+    mended = np.where(beyond, np.float32(0), signal)
+    mended[empty] = 0
+    notes = []
+    if beyond.any():
+        notes.append(
+            f"{np.count_nonzero(beyond)} voxels that are not a number lie outside of the field of view and are 0."
+        )
+    if empty:
+        notes.append(f"{len(empty)} frames that are not numbers are taken as empty.")
+    return replace(series, signal=mended, notes=(*series.notes, *notes))
 
 
 def _check_times(series: DscSeries) -> None:

@@ -228,6 +228,9 @@ def test_reference_is_the_command_line_s_reference(worker, prepared, settings, d
         assert told["unit"] == expected.units[name]
     described, report = describe_reference(expected, settings), found["report"]
     assert described.pop("notes") == report["notes"][:-1]
+    # How good the series is was looked at when it was opened.
+    assert described.pop("quality") is None
+    assert report["quality"]["light"] in ("green", "yellow", "red")
     assert report["notes"][-1].startswith("Normal white matter was not found")
     assert described.items() <= report.items()
     np.testing.assert_array_equal(load(worker, found["aif"]["voxels"]), expected.aif.voxels)

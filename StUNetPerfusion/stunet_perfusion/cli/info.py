@@ -8,7 +8,9 @@ from rich.table import Table
 
 from stunet_perfusion.cli import options
 from stunet_perfusion.curve_fit.equation1_detection import notes_on_equation1
-from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
+from stunet_perfusion.preprocessing.mending import parse_mend
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
+from stunet_perfusion.preprocessing.scan import prepare_scan
 from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.support.errors import InputError
@@ -21,6 +23,8 @@ def command(
     series_path: options.Series,
     mask_path: options.Mask = None,
     drop_frames: options.DropFrames = "auto",
+    mend: options.Mend = "auto",
+    bolus: options.WhichBolus = "auto",
     which: options.Which = None,
     echo_time: options.EchoTime = None,
     frame_interval: options.FrameInterval = None,
@@ -28,6 +32,7 @@ def command(
 ) -> None:
     """Frames are numbered from 0. If the bolus cannot be used, the rest is described."""
     frames_to_drop = options.frames_option(drop_frames, "--drop-frames")
+    which_bolus, to_mend = options.frames_option(bolus, "--bolus"), parse_mend(mend)
     with options.progress_bar(quiet=json) as progress:
         series = read_series(
             series_path,
@@ -41,13 +46,21 @@ def command(
         prepared: PreparedSeries | None = None
         problem: InputError | None = None
         try:
-            prepared = prepare(series, mask=mask, drop_frames=frames_to_drop)
+            prepared = prepare_scan(
+                series,
+                mask=mask,
+                drop_frames=frames_to_drop,
+                mend=to_mend,
+                bolus=which_bolus,
+                progress=part_of(progress, 0.9, 1.0),
+            )
         except InputError as error:
             problem = error
     document = describe_series(series) | {"notes": [*series.notes, *mask_notes]}
     if prepared is not None:
         document |= describe_bolus(series, prepared)
-        document["notes"] += notes_on_equation1(prepared)
+        document["notes"] = [*prepared.series.notes, *mask_notes, *notes_on_equation1(prepared)]
+        document["quality"] = None if prepared.quality is None else prepared.quality.document()
     if not json:
         _print(document)
     if problem is not None:
@@ -95,6 +108,9 @@ def _print(document: dict[str, Any]) -> None:
         table.add_row(name, value)
     console = options.plain_console()
     console.print(table)
+    for finding in (document.get("quality") or {}).get("findings", ()):
+        advice = f" {finding['advice']}" if finding["light"] != "green" and finding["advice"] else ""
+        console.print(f"{finding['light'].upper():<7} {finding['title']}: {finding['meaning']}{advice}")
     for note in document["notes"]:
         console.print(f"Note: {note}")
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from stunet_perfusion.preprocessing.mending import parse_mend
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.progress import Progress, no_progress
 
@@ -43,6 +44,20 @@ DropFrames = Annotated[
     str,
     typer.Option(
         "--drop-frames", metavar="auto|N", help="number of first frames to leave out (not yet in steady state)"
+    ),
+]
+Mend = Annotated[
+    str,
+    typer.Option(
+        "--mend",
+        metavar="auto|off|KINDS",
+        help="what is mended where a series is damaged: auto for all, off, or some of motion,frames,level",
+    ),
+]
+WhichBolus = Annotated[
+    str,
+    typer.Option(
+        "--bolus", metavar="auto|N", help="which bolus is used where several pass; auto: the last of full dose"
     ),
 ]
 Mask = Annotated[Path | None, typer.Option("--mask", metavar="FILE", help="brain mask; found automatically by default")]
@@ -85,6 +100,24 @@ def frames_option(text: str, option: str) -> int | Literal["auto"]:
     if text.isascii() and text.isdigit():
         return int(text)
     raise InputError(option, f"'{text}' is neither a number of frames nor 'auto'", f"write for example {option} 2")
+
+
+def mend_option(text: str) -> str:
+    """What is mended.
+
+    :raises InputError: as `parse_mend`
+    """
+    parse_mend(text)
+    return text
+
+
+def print_notes(report: dict[str, Any]) -> None:
+    """What a report notes, and which quality lights are yellow, for people."""
+    for note in report["notes"]:
+        console.print(note)
+    for finding in (report.get("quality") or {}).get("findings", ()):
+        if finding["light"] == "yellow":
+            console.print(f"Quality: {finding['meaning']} {finding['advice']}".strip())
 
 
 @contextmanager

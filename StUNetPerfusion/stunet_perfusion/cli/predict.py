@@ -49,6 +49,8 @@ def command(
     ] = 8,
     seed: options.Seed = 0,
     drop_frames: options.DropFrames = "auto",
+    mend: options.Mend = "auto",
+    bolus: options.WhichBolus = "auto",
     which: options.Which = None,
     echo_time: options.EchoTime = None,
     frame_interval: options.FrameInterval = None,
@@ -71,6 +73,8 @@ def command(
             method=known_method,
             seed=seed,
             drop_frames=options.frames_option(drop_frames, "--drop-frames"),
+            mend=options.mend_option(mend),
+            bolus=options.frames_option(bolus, "--bolus"),
             stride=stride,
             batch=batch,
             device=choose_device(device),
@@ -88,8 +92,7 @@ def command(
     if json:
         options.print_json(report)
         return
-    for note in report["notes"]:
-        options.console.print(note)
+    options.print_notes(report)
     options.console.print(
         f"Wrote the CBV map at {100 * report['dose']:g} % of the dose to {output} in {report['seconds']:.0f} s. "
         "Research use only: not for diagnosis."

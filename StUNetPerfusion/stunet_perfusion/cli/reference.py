@@ -46,6 +46,8 @@ def command(
         Preset, typer.Option(help="of --baseline: ours, the mean before the bolus; paper, Verbena's first frame")
     ] = "ours",
     drop_frames: options.DropFrames = "auto",
+    mend: options.Mend = "auto",
+    bolus: options.WhichBolus = "auto",
     which: options.Which = None,
     echo_time: options.EchoTime = None,
     frame_interval: options.FrameInterval = None,
@@ -87,6 +89,8 @@ def command(
         mask=mask_path,
         nawm=nawm_path,
         drop_frames=options.frames_option(drop_frames, "--drop-frames"),
+        mend=options.mend_option(mend),
+        bolus=options.frames_option(bolus, "--bolus"),
         echo_time=echo_time,
         frame_interval=frame_interval,
     )
@@ -95,8 +99,7 @@ def command(
     if json:
         options.print_json(report)
         return
-    for note in report["notes"]:
-        options.console.print(note)
+    options.print_notes(report)
     for name, entry in report["maps"].items():
         options.console.print(f"{name}: median {entry['median_in_brain']:.4g} {entry['unit']} in the brain")
     options.console.print(f"AIF: {report['aif']['source']}. Wrote {output}. Research use only: not for diagnosis.")

@@ -13,6 +13,8 @@ OPTIONS = {
     Setting.FRAME_INTERVAL: "--frame-interval SECONDS",
     Setting.ECHO_TIME: "--echo-time SECONDS",
     Setting.DROP_FRAMES: "--drop-frames N",
+    Setting.MEND: "--mend auto|off|KINDS",
+    Setting.BOLUS: "--bolus auto|N",
     Setting.MASK: "--mask FILE",
     Setting.WHITE_MATTER: "--nawm FILE",
     Setting.VESSELS: "--vessels MASK",

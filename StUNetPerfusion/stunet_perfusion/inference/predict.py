@@ -34,7 +34,9 @@ from stunet_perfusion.networks.checkpoint import Checkpoint, CheckpointInfo
 from stunet_perfusion.networks.folding import fold_batch_normalization
 from stunet_perfusion.networks.memory_layout import use_channels_last
 from stunet_perfusion.networks.network import CbvNetwork
-from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
+from stunet_perfusion.preprocessing.mending import parse_mend
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
+from stunet_perfusion.preprocessing.scan import prepare_scan
 from stunet_perfusion.regions.blood_volume_unit import BloodVolumeUnit, blood_volume_unit
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.support.concurrent_work import beside_the_network
@@ -46,6 +48,9 @@ from stunet_perfusion.support.progress import (
     no_progress,
     part_of,
 )
+
+#: Share of a case's work that looking at the series is.
+_LOOKING = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +239,10 @@ def to_blood_volume(
         scale = recover_scale(_z_scores(predicted, network_scale), closed_form, brain)
     else:
         scale = CbvScale(known.mean + known.sd * network_scale.mean, known.sd * network_scale.sd)
-    return map_at_scale(brain, predicted, network_scale, scale)
+    found = map_at_scale(brain, predicted, network_scale, scale)
+    if prepared.doubt is None:
+        return found
+    return replace(found, uncertainty=prepared.doubt.widened(found.uncertainty, found.cbv, scale.mean))
 
 
 def map_at_scale(brain: np.ndarray, predicted: StripAverage, network_scale: CbvScale, scale: CbvScale) -> CbvMap:
@@ -280,11 +288,19 @@ def predict_case(
     :param series: checked, at full dose
     :param mask: (Z, Y, X) bool brain mask, or None to find the brain
     :param white_matter: (Z, Y, X) bool, normal white matter, or None to find it
-    :raises InputError: as `prepare`, `blood_volume_unit` and `predict_prepared`
+    :raises InputError: as `prepare_scan`, `blood_volume_unit` and `predict_prepared`
     """
-    progress(0.0, "Looking at the series")
-    prepared = prepare(series, mask=mask, drop_frames=settings.drop_frames)
-    progress(0.01, "Finding normal white matter")
+    prepared = prepare_scan(
+        series,
+        mask=mask,
+        drop_frames=settings.drop_frames,
+        mend=parse_mend(settings.mend),
+        bolus=settings.bolus,
+        progress=part_of(progress, 0.0, _LOOKING),
+        check_cancelled=check_cancelled,
+    )
+    progress = part_of(progress, _LOOKING, 1.0)
+    progress(0.0, "Finding normal white matter")
     unit = blood_volume_unit(prepared, white_matter)
     check_cancelled()
     return predict_prepared(

@@ -79,7 +79,10 @@ def slices_at_dose(
         signal[:, place] = simulate_slice(series.signal[:, z], prepared.bolus.arrival, dose, method, generator)
     # Where the slices are in the patient does not matter here, only how large their pixels are.
     grid = Grid((len(slices), *series.grid.shape[1:]), series.grid.ijk_to_ras)
-    return replace(prepared, series=replace(series, signal=signal, grid=grid), brain=prepared.brain[list(slices)])
+    doubt = None if prepared.doubt is None else prepared.doubt.of_slices(slices)
+    return replace(
+        prepared, series=replace(series, signal=signal, grid=grid), brain=prepared.brain[list(slices)], doubt=doubt
+    )
 
 
 def aif_at_dose(

@@ -16,6 +16,8 @@ class PredictionSettings:
     :param method: `equation1` or `noise-matched`, see `dose`
     :param seed: of the noise that `noise-matched` adds
     :param drop_frames: first frames to leave out, or `auto`
+    :param mend: what is mended where a series is damaged: `auto`, `off`, or some of `motion,frames,level`
+    :param bolus: which bolus is used where several pass, from 1, or `auto`
     :param stride: rows from one strip to the next; 1 is the paper's
     :param batch: strips at a time
     :param device: as torch names it
@@ -25,6 +27,8 @@ class PredictionSettings:
     method: Method = DEFAULT_METHOD
     seed: int = 0
     drop_frames: int | Literal["auto"] = "auto"
+    mend: str = "auto"
+    bolus: int | Literal["auto"] = "auto"
     stride: int = 1
     batch: int = 8
     device: str = "cpu"

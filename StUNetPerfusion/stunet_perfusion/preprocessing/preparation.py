@@ -9,6 +9,8 @@ import numpy as np
 
 from stunet_perfusion.preprocessing.bolus import Bolus, count_unsteady_frames, find_bolus
 from stunet_perfusion.preprocessing.brain import brain_mask, mean_curve
+from stunet_perfusion.preprocessing.mending import Doubt
+from stunet_perfusion.preprocessing.quality.report import QualityReport
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.support.errors import InputError, Setting
 
@@ -24,12 +26,18 @@ class PreparedSeries:
     :param brain: (Z, Y, X) bool
     :param bolus: arrival and peak, as frame indices into `series`
     :param dropped_frames: how many first frames were left out
+    :param dropped_last: how many last frames were left out: those of a later bolus
+    :param quality: how good the series is, where that was looked at
+    :param doubt: what mending adds to the uncertainty, where something was mended
     """
 
     series: DscSeries
     brain: np.ndarray
     bolus: Bolus
     dropped_frames: int
+    dropped_last: int = 0
+    quality: QualityReport | None = None
+    doubt: Doubt | None = None
 
 
 def prepare(

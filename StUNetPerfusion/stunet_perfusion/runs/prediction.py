@@ -176,7 +176,7 @@ def prediction_report(
         "threads": torch.get_num_threads(),
         "settings": asdict(settings),
         "checkpoint": {"name": checkpoint.name, **asdict(checkpoint.info)},
-        "frames": prepared.series.frames + prepared.dropped_frames,
+        "frames": prepared.series.frames + prepared.dropped_frames + prepared.dropped_last,
         "dropped_frames": prepared.dropped_frames,
         "frame_interval_s": prepared.series.frame_interval,
         "echo_time_s": prepared.series.echo_time,
@@ -190,6 +190,7 @@ def prediction_report(
         "cbv_of_z_score": asdict(case.map.scale),
         "network_output_over_brain": asdict(case.map.network_scale),
         "uncertainty_is": case.map.uncertainty_is,
+        "quality": None if prepared.quality is None else prepared.quality.document(),
         "notes": [*prepared.series.notes, *([mismatch] if mismatch else []), *mask_notes, *normalized.notes],
     }
 

@@ -16,7 +16,9 @@ from stunet_perfusion.kinetics.aif import (
     automatic_aif,
 )
 from stunet_perfusion.kinetics.reference.case import ReferenceSettings, describe_reference, reference_case
-from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
+from stunet_perfusion.preprocessing.mending import parse_mend
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
+from stunet_perfusion.preprocessing.scan import prepare_scan
 from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.regions.blood_volume_unit import blood_volume_unit
 from stunet_perfusion.runs.folders import series_of_folder
@@ -60,6 +62,8 @@ class ReferenceRequest:
     :param mask: brain mask; found where there is none
     :param nawm: mask of normal white matter, which nCBV is in multiples of; found where there is none
     :param drop_frames: first frames to leave out, or `auto`
+    :param mend: what is mended where a series is damaged: `auto`, `off`, or some of `motion,frames,level`
+    :param bolus: which bolus is used where several pass, from 1, or `auto`
     :param echo_time: seconds; overrides the file
     :param frame_interval: seconds; overrides the file
     """
@@ -72,6 +76,8 @@ class ReferenceRequest:
     mask: Path | None = None
     nawm: Path | None = None
     drop_frames: int | Literal["auto"] = "auto"
+    mend: str = "auto"
+    bolus: int | Literal["auto"] = "auto"
     echo_time: float | None = None
     frame_interval: float | None = None
     which: str | None = None
@@ -98,6 +104,8 @@ class ReferenceRequest:
             "settings": asdict(self.settings),
             "aif_is_signal": self.aif_is_signal,
             "drop_frames": self.drop_frames,
+            "mend": self.mend,
+            "bolus": self.bolus,
             "echo_time": self.echo_time,
             "frame_interval": self.frame_interval,
             "which": self.which,
@@ -153,7 +161,14 @@ def run_reference(
         white_matter, white_notes = read_mask(request.nawm, series.grid)
         notes += white_notes
     progress(0.3, "Finding bolus and artery")
-    prepared = prepare(series, mask=mask, drop_frames=request.drop_frames)
+    prepared = prepare_scan(
+        series,
+        mask=mask,
+        drop_frames=request.drop_frames,
+        mend=parse_mend(request.mend),
+        bolus=request.bolus,
+        progress=part_of(progress, 0.3, 0.35),
+    )
 
     def find_aif(prepared: PreparedSeries, s0_frames: int) -> ArterialInput:
         if request.aif is not None:

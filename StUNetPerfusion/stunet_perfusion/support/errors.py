@@ -21,6 +21,8 @@ class Setting(Enum):
     FRAME_INTERVAL = "frame interval"
     ECHO_TIME = "echo time"
     DROP_FRAMES = "frames to leave out"
+    MEND = "mending"
+    BOLUS = "bolus"
     MASK = "brain mask"
     WHITE_MATTER = "white matter mask"
     VESSELS = "vessel mask"

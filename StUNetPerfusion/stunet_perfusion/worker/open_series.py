@@ -9,9 +9,12 @@ from typing import Literal
 import numpy as np
 
 from stunet_perfusion.curve_fit.equation1_detection import notes_on_equation1
-from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
+from stunet_perfusion.preprocessing.mending import parse_mend
+from stunet_perfusion.preprocessing.preparation import PreparedSeries
+from stunet_perfusion.preprocessing.scan import prepare_scan
 from stunet_perfusion.series import DscSeries, Grid, check_series
 from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.progress import CheckCancelled, Progress, never_cancelled, no_progress
 from stunet_perfusion.worker.arrays import read_array, read_mask
 from stunet_perfusion.worker.protocol import Open
 
@@ -26,11 +29,13 @@ class OpenSeries:
     :param path: .npy of the signal, (T, Z, Y, X) float32
     :param facts: the series with its steady frames only, brain and bolus; its signal holds no memory
     :param drop_frames: as it was asked for
+    :param own_file: the file holds a mended series, and goes with it
     """
 
     path: Path
     facts: PreparedSeries
     drop_frames: int | Literal["auto"]
+    own_file: bool = False
 
     @property
     def name(self) -> str:
@@ -52,26 +57,52 @@ class OpenSeries:
         return signal, self._with_steady_frames_of(signal)
 
     def _with_steady_frames_of(self, signal: np.ndarray) -> PreparedSeries:
-        steady = signal[self.facts.dropped_frames :]
+        steady = signal[self.facts.dropped_frames : len(signal) - self.facts.dropped_last]
         if steady.shape != self.facts.series.signal.shape or steady.dtype != np.float32:
             raise InputError(self.name, "is not what it was when it was opened", "open it again")
         return with_signal(self.facts, steady)
 
 
-def open_series(request: Open, folder: Path) -> OpenSeries:
+def open_series(
+    request: Open,
+    folder: Path,
+    *,
+    mended_file: Path | None = None,
+    progress: Progress = no_progress,
+    check_cancelled: CheckCancelled = never_cancelled,
+) -> OpenSeries:
     """Check a series and find its steady frames, brain and bolus.
 
     :param folder: what the names of files are relative to
+    :param mended_file: where the signal is put if it has to be mended; None mends nothing
     :raises InputError: as `check_series` and `prepare`, or arguments that do not belong together
     """
     path = folder / request.signal
-    series = check_series(_series(request, read_array(path, mapped=True)))
+    received = _series(request, read_array(path, mapped=True))
+    series = check_series(received)
     mask = None if request.mask is None else read_mask(folder / request.mask, series.grid.shape, "brain mask")
-    prepared = prepare(series, mask=mask, drop_frames=request.drop_frames)
+    mend = parse_mend(request.mend if mended_file is not None else "off")
+    prepared = prepare_scan(
+        series,
+        mask=mask,
+        drop_frames=request.drop_frames,
+        mend=mend,
+        bolus=request.bolus,
+        progress=progress,
+        check_cancelled=check_cancelled,
+    )
     for note in notes_on_equation1(prepared):
         prepared = replace(prepared, series=prepared.series.with_note(note))
+    is_mended = prepared.quality is not None and bool(prepared.quality.mended)
+    is_mended = mended_file is not None and (is_mended or series.signal is not received.signal)
+    if is_mended and mended_file is not None:
+        # Only the frames that are used were mended for them; the others are put in front and behind as they were.
+        whole = np.array(series.signal)
+        whole[prepared.dropped_frames : len(whole) - prepared.dropped_last] = prepared.series.signal
+        np.save(mended_file, whole)
+        path = mended_file
     nothing = np.broadcast_to(np.float32(0), prepared.series.signal.shape)
-    return OpenSeries(path, with_signal(prepared, nothing), request.drop_frames)
+    return OpenSeries(path, with_signal(prepared, nothing), request.drop_frames, is_mended)
 
 
 def with_signal(prepared: PreparedSeries, signal: np.ndarray) -> PreparedSeries:

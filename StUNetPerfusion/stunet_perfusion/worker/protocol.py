@@ -112,9 +112,13 @@ class Open:
     :param name: what messages call the series
     :param mask: .npy, (Z, Y, X) bool brain mask, or None to find the brain
     :param drop_frames: first frames to leave out, or "auto"
+    :param mend: what is mended where the series is damaged: "auto", "off", or some of "motion,frames,level"
+    :param bolus: which bolus is used where several pass, from 1, or "auto"
     :returns: `{"series", "frames": T, "dropped_frames", "baseline_frames", "arrival_frame", "peak_frame"` (numbers of
         frames of the input; `baseline_frames` is `arrival_frame - dropped_frames`), `"frame_interval_s", "echo_time_s",
-        "brain_voxels", "brain": "3/brain.npy"` ((Z, Y, X) bool)`, "notes": [sentences]}`
+        "brain_voxels", "brain": "3/brain.npy"` ((Z, Y, X) bool)`, "notes": [sentences],
+        "quality": {"light", "findings": [{"name", "title", "light", "meaning", "advice", "numbers"}], "mended",
+        "mean_signal", "displacement_mm", "marked_frames"}}`
     """
 
     do: ClassVar[str] = "open"
@@ -126,6 +130,8 @@ class Open:
     name: str = "series"
     mask: str | None = None
     drop_frames: int | Literal["auto"] = "auto"
+    mend: str = "auto"
+    bolus: int | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,9 @@ class Session:
 
     def let_go(self, handle: str) -> None:
         """Close a series, if it is open."""
-        self._series.pop(handle, None)
+        opened = self._series.pop(handle, None)
+        if opened is not None and opened.own_file:
+            opened.path.unlink(missing_ok=True)
         self._findings.pop(handle, None)
 
     def series(self, handle: str) -> OpenSeries:

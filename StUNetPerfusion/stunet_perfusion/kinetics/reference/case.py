@@ -135,7 +135,7 @@ def describe_reference(case: ReferenceCase, settings: ReferenceSettings) -> dict
     prepared, series = case.prepared, case.prepared.series
     dropped = prepared.dropped_frames
     return {
-        "frames": series.frames + dropped,
+        "frames": series.frames + dropped + prepared.dropped_last,
         "dropped_frames": dropped,
         "frame_interval_s": series.frame_interval,
         "echo_time_s": series.echo_time,
@@ -150,6 +150,7 @@ def describe_reference(case: ReferenceCase, settings: ReferenceSettings) -> dict
             "curve": [float(value) for value in case.aif.curve],
         },
         "leakage_correction": case.leakage,
+        "quality": None if prepared.quality is None else prepared.quality.document(),
         "notes": [*series.notes, *case.notes],
     }
 

@@ -14,7 +14,13 @@ def run(request: Open, job: Job, session: Session) -> dict[str, Any]:
     """Look at the series, and keep what was found."""
     session.let_go(request.series)
     job.progress(0.0, "Looking at the series")
-    opened = open_series(request, session.folder)
+    opened = open_series(
+        request,
+        session.folder,
+        mended_file=session.folder / f"mended-{job.number}.npy",
+        progress=job.progress,
+        check_cancelled=job.check_cancelled,
+    )
     job.check_cancelled()
     facts = opened.facts
     files = job.save(brain=facts.brain)
@@ -22,7 +28,7 @@ def run(request: Open, job: Job, session: Session) -> dict[str, Any]:
     dropped = facts.dropped_frames
     return {
         "series": request.series,
-        "frames": facts.series.frames + dropped,
+        "frames": facts.series.frames + dropped + facts.dropped_last,
         "dropped_frames": dropped,
         "baseline_frames": facts.bolus.arrival,
         "arrival_frame": dropped + facts.bolus.arrival,
@@ -32,4 +38,5 @@ def run(request: Open, job: Job, session: Session) -> dict[str, Any]:
         "brain_voxels": int(facts.brain.sum()),
         "brain": files["brain"],
         "notes": list(facts.series.notes),
+        "quality": None if facts.quality is None else facts.quality.document(),
     }
