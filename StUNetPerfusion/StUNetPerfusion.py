@@ -41,8 +41,8 @@ class StUNetPerfusion(ScriptedLoadableModule):
 
     def onStartupCompleted(self):
         """All modules are there: offer the sample in the module Sample Data, and know the layout of saved scenes."""
+        from StUNetPerfusionLib.process.sampleData import registerSample
         from StUNetPerfusionLib.scene.layout import registerLayout
-        from StUNetPerfusionLib.scene.sampleData import registerSample
 
         registerSample(StUNetPerfusionLogic)
         layoutManager = slicer.app.layoutManager()

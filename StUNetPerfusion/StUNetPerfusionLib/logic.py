@@ -21,6 +21,7 @@ from StUNetPerfusionLib.process.dicomExport import exportSteps
 from StUNetPerfusionLib.process.openInputs import OpenInputs, wantedInput
 from StUNetPerfusionLib.process.runs import Run, Steps
 from StUNetPerfusionLib.process.runTimes import RunTimes
+from StUNetPerfusionLib.process.sampleData import addSampleSteps
 from StUNetPerfusionLib.process.workerProcess import WorkerProcess
 from StUNetPerfusionLib.process.workerRuns import WorkerRuns
 from StUNetPerfusionLib.scene import resultImages
@@ -35,7 +36,6 @@ from StUNetPerfusionLib.scene.inputSeries import InputOptions, OpenedInput
 from StUNetPerfusionLib.scene.nodeFrames import gridOfVolume
 from StUNetPerfusionLib.scene.nodeHandle import NodeHandle
 from StUNetPerfusionLib.scene.results import ResultNodes, addToResult, fileDigest
-from StUNetPerfusionLib.scene.sampleData import addSampleSteps
 from StUNetPerfusionLib.scene.sequenceSeries import sequenceFromSeries, seriesFromSequence
 from StUNetPerfusionLib.scene.statistics import updateTable
 from StUNetPerfusionLib.translation import tr as _

@@ -138,7 +138,7 @@ def applied(scene, inputNode, dose: float, **facts):
     """
     import slicer
 
-    applying = importlib.import_module("StUNetPerfusionLib.process.applySteps")
+    applying = importlib.import_module("StUNetPerfusionLib.scene.appliedResult")
     results = importlib.import_module("StUNetPerfusionLib.scene.results")
     nodes = [scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"map {n}") for n in range(2)]
     for node in nodes:

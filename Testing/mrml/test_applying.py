@@ -84,7 +84,7 @@ def test_apply_again_takes_the_place_of_the_first(scene, perfusion):
 
 
 def test_results_are_found_again(scene, perfusion):
-    from StUNetPerfusionLib.process.applySteps import appliedResults
+    from StUNetPerfusionLib.scene.appliedResult import appliedResults
 
     node = add_series(scene)
     half = perfusion.apply(node, 0.5, **FAST)

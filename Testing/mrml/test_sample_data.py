@@ -60,7 +60,7 @@ def test_it_is_offered_by_the_sample_data_module(scene, monkeypatch):
 
     module.SampleDataLogic = SampleDataLogic
     monkeypatch.setitem(sys.modules, "SampleData", module)
-    from StUNetPerfusionLib.scene import sampleData
+    from StUNetPerfusionLib.process import sampleData
 
     class Logic:
         stopped = False

@@ -19,7 +19,7 @@ NOT_TRANSLATED = {
     "process/computations.py": ("segment ", "volume ", "points "),
     "scene/segmentFingerprints.py": ("surface ",),
     # the segment's English name tells its role
-    "scene/sampleData.py": ("normal white matter",),
+    "process/sampleData.py": ("normal white matter",),
     # values of DICOM attributes
     "process/dicomExport.py": ("CNN of Hess et al.", "CNN of Ulas et al.", "closed form"),
     # endings of files
@@ -111,3 +111,17 @@ def test_a_section_of_the_panel_does_not_know_the_panel() -> None:
     for file in (LIBRARY / "panel").glob("*.py"):
         text = file.read_text(encoding="utf-8")
         assert file.name == "panel.py" or not re.search(r"\bpanel\.panel\b|\b_?panel\.[a-z]\w*[.(]", text), file.name
+
+
+#: Each knows only those before it.
+ROOMS = ("translation", "settingNames", "parameterNode", "scene", "process", "logic", "panel")
+
+
+def test_a_room_of_the_library_knows_only_rooms_before_it() -> None:
+    for name in FILES:
+        room = name.split("/")[0].removesuffix(".py")
+        for node in ast.walk(ast.parse((LIBRARY / name).read_text(encoding="utf-8"))):
+            module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            if room in ROOMS and module.startswith("StUNetPerfusionLib."):
+                known = module.split(".")[1]
+                assert ROOMS.index(known) <= ROOMS.index(room), (name, module)

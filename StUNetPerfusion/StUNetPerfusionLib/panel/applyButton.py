@@ -19,8 +19,9 @@ from StUNetPerfusionLib.panel.parameterOptions import (
 )
 from StUNetPerfusionLib.panel.runSection import RunSection, duration
 from StUNetPerfusionLib.panel.slicePreview import SlicePreview
-from StUNetPerfusionLib.process.applySteps import AppliedResult, ReferenceChoice
+from StUNetPerfusionLib.process.applySteps import ReferenceChoice
 from StUNetPerfusionLib.process.computations import DoseChoice
+from StUNetPerfusionLib.scene.appliedResult import AppliedResult
 from StUNetPerfusionLib.translation import tr as _
 
 

@@ -15,9 +15,9 @@ from StUNetPerfusionLib.panel.parameterOptions import (
 )
 from StUNetPerfusionLib.panel.shownMaps import ShownMaps
 from StUNetPerfusionLib.parameterNode import ReferenceSource
-from StUNetPerfusionLib.process.applySteps import AppliedResult, appliedResults
 from StUNetPerfusionLib.process.computations import aifChoice as wantedAif
 from StUNetPerfusionLib.process.computations import brainFacts
+from StUNetPerfusionLib.scene.appliedResult import AppliedResult, appliedResults
 from StUNetPerfusionLib.scene.results import fileDigest, numbered, provenance
 from StUNetPerfusionLib.translation import tr as _
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import qt
 import slicer
 import vtk
 
-from stunet_perfusion.support.errors import InputError
 from StUNetPerfusionLib.panel.chosenCase import ChosenCase
 from StUNetPerfusionLib.panel.panelRuns import PanelRuns
 from StUNetPerfusionLib.panel.parameterOptions import doseOptions, segmentChoice
@@ -19,7 +17,7 @@ from StUNetPerfusionLib.panel.shownMaps import ShownMaps, inScene
 from StUNetPerfusionLib.parameterNode import ThirdMap
 from StUNetPerfusionLib.scene import colors, layout
 from StUNetPerfusionLib.scene.lowDoseVolume import LowDoseVolume
-from StUNetPerfusionLib.scene.masks import maskOfSegment
+from StUNetPerfusionLib.scene.placesInSeries import mostInterestingPlace, slicesInView
 from StUNetPerfusionLib.scene.results import UNCERTAINTY_IS
 from StUNetPerfusionLib.translation import tr as _
 
@@ -136,18 +134,7 @@ class ViewsSection:
         if opened is None or self._lowDose is None or self._lowDose.node is None:
             return
         self._views.fit(self._lowDose.node)
-        self._views.jumpTo(self._mostInteresting(opened))
-
-    def _mostInteresting(self, opened) -> np.ndarray:
-        """(3,) mm, right-anterior-superior: the middle of the tumor's largest slice, or of the brain's."""
-        chosen = segmentChoice(self._case.parameters, "tumor")
-        mask = opened.brain
-        if chosen is not None:
-            with suppress(InputError):  # a tumor that nobody has drawn yet
-                mask = maskOfSegment(*chosen, opened.series.grid)
-        z = int(mask.sum(axis=(1, 2)).argmax())
-        row, column = (positions.mean() for positions in np.nonzero(mask[z]))
-        return (opened.series.grid.ijk_to_ras @ [column, row, z, 1])[:3]
+        self._views.jumpTo(mostInterestingPlace(opened, segmentChoice(self._case.parameters, "tumor")))
 
     @property
     def lowDose(self) -> LowDoseVolume | None:
@@ -176,14 +163,7 @@ class ViewsSection:
         sliceNode = self._views.sliceNode(layout.SERIES_VIEW)
         if opened is None or sliceNode is None:
             return []
-        grid = opened.series.grid
-        toRas = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
-        toVoxel = np.linalg.inv(grid.ijk_to_ras) @ toRas
-        along = np.abs(toVoxel[2, :3])
-        if along[:2].max() > 1e-3 * max(along[2], 1e-9):
-            return list(range(grid.shape[0]))
-        shown = round(float(toVoxel[2, 3]))
-        return [shown] if 0 <= shown < grid.shape[0] else []
+        return slicesInView(opened.series.grid, sliceNode)
 
     # ---- the maps
 

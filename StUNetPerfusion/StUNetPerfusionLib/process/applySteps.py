@@ -22,13 +22,12 @@ from StUNetPerfusionLib.process.fslVerbena import VerbenaProcess, findVerbena
 from StUNetPerfusionLib.process.openInputs import WantedInput
 from StUNetPerfusionLib.process.runs import Request, Steps, Turn
 from StUNetPerfusionLib.scene import resultImages
+from StUNetPerfusionLib.scene.appliedResult import DIFFERENCE, REFERENCE, TABLE, UNCERTAINTY, AppliedResult
 from StUNetPerfusionLib.scene.colors import shareWindow
 from StUNetPerfusionLib.scene.comparison import Comparison, Regions
 from StUNetPerfusionLib.scene.nodeFrames import gridOfVolume
 from StUNetPerfusionLib.scene.nodeHandle import NodeHandle
 from StUNetPerfusionLib.scene.results import (
-    INPUT,
-    PREFIX,
     RESULT,
     Found,
     addToResult,
@@ -38,11 +37,6 @@ from StUNetPerfusionLib.scene.results import (
 )
 from StUNetPerfusionLib.scene.statistics import RegionStatistics, updateTable
 from StUNetPerfusionLib.translation import tr as _
-
-#: By which a predicted map knows what it was compared with.
-REFERENCE, DIFFERENCE, TABLE, UNCERTAINTY = (
-    PREFIX + name for name in ("Reference", "Difference", "Table", "Uncertainty")
-)
 
 #: Shares of the whole that are done after prediction and reference; the comparison is the rest.
 _PREDICTED, _REFERRED = 0.85, 0.95
@@ -62,45 +56,6 @@ class ReferenceChoice:
     dose: DoseChoice = field(default_factory=DoseChoice)
     baseline: Any = "auto"
     leakageCorrection: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class AppliedResult:
-    """A predicted map and what it was compared with, looked up each time: None for what the user removed.
-
-    :param prediction: handle of the predicted CBV
-    """
-
-    prediction: NodeHandle
-
-    @property
-    def cbv(self):
-        """The predicted CBV."""
-        return self.prediction.node
-
-    @property
-    def reference(self):
-        """The reference CBV."""
-        return self._referred(REFERENCE)
-
-    @property
-    def difference(self):
-        """Prediction minus reference."""
-        return self._referred(DIFFERENCE)
-
-    @property
-    def uncertainty(self):
-        """Of the prediction: the network's expected error or the spread over strips, see `results.UNCERTAINTY_IS`."""
-        return self._referred(UNCERTAINTY)
-
-    @property
-    def table(self):
-        """vtkMRMLTableNode of the numbers."""
-        return self._referred(TABLE)
-
-    def _referred(self, role: str):
-        node = self.prediction.node
-        return None if node is None else node.GetNodeReference(role)
 
 
 def applySteps(
@@ -157,15 +112,6 @@ def _placed(
     _refer(cbvNode, {UNCERTAINTY: nodes.uncertainty})
     _putBeside(tableNode, cbvNode)
     return AppliedResult(NodeHandle(cbvNode))
-
-
-def appliedResults(scene, inputNode) -> list[AppliedResult]:
-    """All results of Apply for an input, in the order in which they were added. Its name may have changed since."""
-    found = []
-    for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode", scene):
-        if node.GetNodeReference(INPUT) is inputNode and node.GetNodeReference(REFERENCE) is not None:
-            found.append(AppliedResult(NodeHandle(node)))
-    return found
 
 
 def _referenceSteps(computations: Computations, wanted: WantedInput, aif: AifChoice, choice: ReferenceChoice) -> Steps:

@@ -21,6 +21,7 @@ from StUNetPerfusionLib.scene import resultImages
 from StUNetPerfusionLib.scene.comparison import Comparison
 from StUNetPerfusionLib.scene.inputSeries import OpenedInput
 from StUNetPerfusionLib.scene.masks import maskOf, segmentIdOf, voxelsOfPoints
+from StUNetPerfusionLib.scene.previewMaps import PreviewPart
 from StUNetPerfusionLib.scene.results import (
     Found,
     ResultNodes,
@@ -73,26 +74,6 @@ class ArterialCurve:
     source: str
     unit: str
     voxels: np.ndarray | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class PreviewPart:
-    """One slice of a preview; arrays are (Y, X) float32.
-
-    :param slice: its number
-    :param stage: "first", from few strips, or "exact"
-    :param cbv: predicted CBV, fraction, 0 outside the brain
-    :param uncertainty: of it: the error that the network expects, or the spread over strips, as the checkpoint has it
-    :param closedForm: CBV of the first pass, fraction
-    :param uncertaintyIs: which of the two the uncertainty is, in words
-    """
-
-    slice: int
-    stage: str
-    cbv: np.ndarray
-    uncertainty: np.ndarray
-    closedForm: np.ndarray
-    uncertaintyIs: str
 
 
 @dataclass(frozen=True, eq=False)

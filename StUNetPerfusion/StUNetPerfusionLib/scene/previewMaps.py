@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import slicer
 
 from stunet_perfusion.series import Grid
-from StUNetPerfusionLib.process.computations import PreviewPart
 from StUNetPerfusionLib.scene.hiddenNodes import addHiddenNode, removeWithLooks
 from StUNetPerfusionLib.scene.results import UNCERTAINTY_IS
 from StUNetPerfusionLib.scene.sequenceSeries import placeVolume
@@ -19,6 +20,26 @@ DIFFERENCE = "difference"
 
 #: Marks a node as a preview, so that nobody takes it for a result.
 PREVIEW_ATTRIBUTE = "StUNetPerfusion.Preview"
+
+
+@dataclass(frozen=True, eq=False)
+class PreviewPart:
+    """One slice of a preview; arrays are (Y, X) float32.
+
+    :param slice: its number
+    :param stage: "first", from few strips, or "exact"
+    :param cbv: predicted CBV, fraction, 0 outside the brain
+    :param uncertainty: of it: the error that the network expects, or the spread over strips, as the checkpoint has it
+    :param closedForm: CBV of the first pass, fraction
+    :param uncertaintyIs: which of the two the uncertainty is, in words
+    """
+
+    slice: int
+    stage: str
+    cbv: np.ndarray
+    uncertainty: np.ndarray
+    closedForm: np.ndarray
+    uncertaintyIs: str
 
 
 class PreviewMaps:

@@ -12,7 +12,7 @@ import slicer
 
 from stunet_perfusion.support.errors import OutputError
 from stunet_perfusion.support.staged import staged_file
-from StUNetPerfusionLib.process.applySteps import AppliedResult
+from StUNetPerfusionLib.scene.appliedResult import AppliedResult
 from StUNetPerfusionLib.scene.reportFacts import factsInWords
 from StUNetPerfusionLib.translation import tr as _
 
