@@ -190,6 +190,7 @@ class Computations:
             opened, "predict", _OPENING, checkpoint=str(checkpoint), aif=argument, **dose.arguments(), **model
         )
         maps = {name: self._worker.take(answer[name]) for name in ("cbv", "uncertainty", "standardized", "closed_form")}
+        self._worker.removeRest(answer["cbv"])
         report, digest = answer["report"], fileDigest(checkpoint)
         slices = int(opened.brain.any(axis=(1, 2)).sum())
         self._runTimes.record(answer["device"], digest, slices, model["stride"], answer["seconds"])
@@ -229,6 +230,7 @@ class Computations:
         }
         title, images = resultImages.ofReference(wanted.facts.name, dose.dose, maps, opened.brain)
         curve = self._curve(answer["aif"], self._worker.take(answer["aif"]["voxels"]))
+        self._worker.removeRest(answer["aif"]["voxels"])
         return Found(title, images, wanted.facts.grid, facts, answer["report"], curve)
 
     def placed(self, wanted: WantedInput, computed: Steps, beside: ResultNodes | None = None) -> Steps:

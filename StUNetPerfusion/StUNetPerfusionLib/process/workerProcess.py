@@ -191,6 +191,13 @@ class WorkerProcess:
             (self.folder / name).parent.rmdir()
         return array
 
+    def removeRest(self, name: str) -> None:
+        """Remove the files of an answer that nobody has taken.
+
+        :param name: of any file of the answer
+        """
+        shutil.rmtree((self.folder / name).parent, ignore_errors=True)
+
     def takePart(self, name: str) -> np.ndarray:
         """Read an array of an answer of which more is to come, and remove its file.
 
