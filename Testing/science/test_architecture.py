@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "StUNetPerfusion" / "stunet_perf
 #: Each knows only those before it. `Documentation/architecture.md` draws the same.
 ROOMS = (
     *("support", "series", "cases", "reading", "writing", "dicom_export", "preprocessing", "kinetics", "metrics"),
+    "registration",
     *("dose", "curve_fit", "regions", "networks", "inference", "phantom", "runs", "api", "training", "evaluation"),
     *("cohort", "qin", "benchmarks", "worker", "cli", "__main__"),
 )

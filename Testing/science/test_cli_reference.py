@@ -82,6 +82,7 @@ def test_finds_everything_itself(tmp_path, capsys):
     series, arguments = write_inputs(tmp_path, unsteady_frames=2, frames=44)
     report = run(arguments, capsys)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "baseline.nii.gz",
         "cbf.nii.gz",
         "cbv.nii.gz",
         "mtt.nii.gz",

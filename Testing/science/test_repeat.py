@@ -200,7 +200,7 @@ def test_bids_names_and_sidecars(folder, capsys):
     place = folder / "maps" / "sub-07" / "ses-a" / "perf"
     stem = "sub-07_ses-a_run-2_desc-hessDose050Eq1"
     additions = ("", "Standardized", "Uncertainty", "Normalized", "NormalizedUncertainty")
-    stems = [f"{stem}{addition}_cbv" for addition in additions]
+    stems = [*(f"{stem}{addition}_cbv" for addition in additions), f"{stem}Baseline_dscref"]
     assert sorted(path.name for path in place.iterdir()) == sorted(s + e for s in stems for e in (".json", ".nii.gz"))
     description = json.loads((folder / "maps" / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
@@ -254,6 +254,6 @@ def test_reference_maps_with_bids_names_of_a_given_subject(folder):
     words = ["reference", str(folder / "case" / "dsc.nii.gz"), "--bids", "--subject", "sub-P3", "--json"]
     assert main([*words, "--output", str(folder / "maps")]) == 0
     names = {path.name for path in (folder / "maps" / "sub-P3" / "perf").iterdir()}
-    ends = ("_cbv", "_cbf", "_mtt", "Normalized_cbv")
+    ends = ("_cbv", "_cbf", "_mtt", "Normalized_cbv", "Baseline_dscref")
     stems = [f"sub-P3_desc-reference{end}" for end in ends]
     assert names == {stem + ending for stem in stems for ending in (".json", ".nii.gz")}

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: How much of the voxels' standard deviation stays in the mean of a tumor. Measured on phantoms of both families, see
-#: below: the 95 % interval of the tumor's nCBV held the truth in 95 % of them.
+#: How much of the voxels' standard deviation stays in the mean of a tumor; more than 1, since tumors come out too low
+#: on average. Measured with the shipped stU-Net on 48 phantoms of both families: the 95 % interval of the tumor's nCBV
+#: held the truth in 94 % of them at full dose, and in 98 % at a quarter.
 SHARED = 1.3
 
 #: 95 % of normally distributed errors are within so many standard deviations.

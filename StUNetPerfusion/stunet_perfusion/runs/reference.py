@@ -15,6 +15,7 @@ from stunet_perfusion.kinetics.aif import (
     aif_from_vessels,
     automatic_aif,
 )
+from stunet_perfusion.kinetics.concentration import baseline_signal
 from stunet_perfusion.kinetics.reference.case import ReferenceSettings, describe_reference, reference_case
 from stunet_perfusion.preprocessing.mending import parse_mend
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
@@ -195,4 +196,5 @@ def run_reference(
     report = describe_reference(case, request.settings)
     report["white_matter"] = normalized.report
     report["notes"] = [*report["notes"], *notes, *normalized.notes]
-    return write_results(stage, output, request, series, report, maps, names, normalized.regions)
+    baseline = baseline_signal(prepared.series.signal, case.baseline_frames)
+    return write_results(stage, output, request, series, report, maps, names, normalized.regions, baseline)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from stunet_perfusion.dicom_export.run_maps import read_run_maps
 from stunet_perfusion.reading import read_mask
 from stunet_perfusion.regions.blood_volume_unit import checked_region
 from stunet_perfusion.regions.delayed_tissue import DelayedTissue, delayed_tissue
@@ -19,7 +17,8 @@ from stunet_perfusion.regions.hot_spot import DIAMETER
 from stunet_perfusion.regions.region_numbers import RegionNumbers, region_numbers
 from stunet_perfusion.regions.symmetry import SymmetryPlane, find_symmetry_plane, mirrored_region, places
 from stunet_perfusion.regions.tumor_burden import THRESHOLDS
-from stunet_perfusion.runs.results import REPORT, USE
+from stunet_perfusion.runs.opened import open_run
+from stunet_perfusion.runs.results import USE
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.writing import write_json, write_map
@@ -107,11 +106,8 @@ def measure_run(
         one name, or no plane of symmetry where it is asked for
     """
     mirror = mirror or MirrorSettings()
-    run = read_run_maps([folder])
-    if "ncbv" not in run.maps:
-        way_out = "run 'predict' or 'reference' again, with a mask of normal white matter where none is found"
-        raise InputError(folder, "holds no nCBV map", way_out)
-    brain = run.maps["ncbv"] != 0
+    run = open_run(folder)
+    brain = run.brain
     notes = list(run.notes)
     found: dict[str, np.ndarray] = {}
     for path in masks:
@@ -124,7 +120,8 @@ def measure_run(
         outside = 1 - found[name].sum() / mask.sum()
         if outside > 0.05:
             notes.append(f"{100 * outside:.0f} % of {path.name} lies outside the brain and is left out.")
-    plane = _plane(run.maps["ncbv"], brain, run.grid, mirror) if mirror.wanted else None
+    image = run.maps["ncbv"] if run.baseline is None else run.baseline
+    plane = _plane(image, brain, run.grid, mirror) if mirror.wanted else None
     voxel = float(np.prod(run.grid.spacing)) / 1000
     numbers = {
         name: region_numbers(
@@ -137,14 +134,13 @@ def measure_run(
         )
         for name, region in found.items()
     }
-    report = _report(folder)
-    white = _white_matter(folder, report, run.grid)
+    white = run.white_matter
     counted = found | ({WHITE_MATTER: white} if white is not None else {})
     late = None
     if {"tmax", "cbf"} <= run.maps.keys():
         late = delayed_tissue(run.maps["tmax"], run.maps["cbf"], brain, run.grid.spacing)
     shares = histogram(run.maps["ncbv"], counted or {"brain": brain})
-    return MeasuredRun(run.grid, run.maps, report, brain, white, numbers, late, shares, plane, tuple(notes))
+    return MeasuredRun(run.grid, run.maps, run.report, brain, white, numbers, late, shares, plane, tuple(notes))
 
 
 def write_regions(stage: Path, measured: MeasuredRun) -> dict[str, Any]:
@@ -173,8 +169,8 @@ def _name_of(path: Path) -> str:
     return name
 
 
-def _plane(ncbv: np.ndarray, brain: np.ndarray, grid: Grid, mirror: MirrorSettings) -> SymmetryPlane:
-    plane = find_symmetry_plane(np.where(brain, np.clip(ncbv, 0, 3) + 1, 0), brain, grid)
+def _plane(image: np.ndarray, brain: np.ndarray, grid: Grid, mirror: MirrorSettings) -> SymmetryPlane:
+    plane = find_symmetry_plane(np.where(brain, np.clip(image, 0, np.percentile(image[brain], 95)), 0), brain, grid)
     return plane.turned(mirror.turn, mirror.shift, places(grid)[brain].mean(axis=0))
 
 
@@ -189,19 +185,3 @@ def _other_side(
         notes.append(f"The mirror image of {name} lies outside the brain.")
         return None
     return other
-
-
-def _report(folder: Path) -> Mapping[str, Any]:
-    try:
-        document = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _white_matter(folder: Path, report: Mapping[str, Any], grid: Grid) -> np.ndarray | None:
-    try:
-        mask, _ = read_mask(folder / report["regions"]["nawm"]["file"], grid)
-    except (InputError, KeyError, TypeError):
-        return None
-    return mask

@@ -97,6 +97,7 @@ def write_results(
     maps: Mapping[str, ResultMap],
     names: BidsNames | None = None,
     regions: Mapping[str, ResultRegion] | None = None,
+    baseline: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Write maps, regions and report, with plain names or those of a BIDS derivative.
 
@@ -106,11 +107,13 @@ def write_results(
     :param report: what is particular to this kind of run, with its `notes`
     :param names: of a BIDS derivative; then every map has a sidecar that holds the report, and there is no other
     :param regions: masks, by name
+    :param baseline: (Z, Y, X) signal before the bolus, which anatomy is registered to and maps are laid over
     :returns: the report
     """
     regions = regions or {}
     place = Path() if names is None else names.folder
-    written = (*maps, *regions)
+    images = {} if baseline is None else {"baseline": baseline}
+    written = (*maps, *regions, *images)
     files = {name: f"{name}.nii.gz" if names is None else names.file(name, ".nii.gz") for name in written}
     identity = identity_of(request.series)
     document = {
@@ -125,6 +128,7 @@ def write_results(
             name: {"file": files[name], "voxels": int(region.voxels.sum()), "sha256": sha256_of_array(region.voxels)}
             for name, region in regions.items()
         },
+        "images": {name: {"file": files[name]} for name in images},
         "provenance": provenance_of(request, series, output / place),
     }
     (stage / place).mkdir(parents=True, exist_ok=True)
@@ -136,6 +140,10 @@ def write_results(
         write_map(stage / place / files[name], region.voxels, series.grid)
         if names is not None:
             write_json(stage / place / names.file(name, ".json"), {"Description": region.description, "Type": "ROI"})
+    for name, image in images.items():
+        write_map(stage / place / files[name], image, series.grid)
+        if names is not None:
+            write_json(stage / place / names.file(name, ".json"), {"Description": "Mean signal before the bolus."})
     if names is None:
         write_json(stage / REPORT, document)
     else:

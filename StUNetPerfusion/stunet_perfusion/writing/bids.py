@@ -41,6 +41,7 @@ _QUANTITIES = {
     "mtt": ("", "mtt"),
     "k2": ("", "k2"),
     "nawm": ("Nawm", "mask"),
+    "baseline": ("Baseline", "dscref"),
     "tmax": ("", "tmax"),
     "bat": ("", "bat"),
     "ttp": ("", "ttp"),

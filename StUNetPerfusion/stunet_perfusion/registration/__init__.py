@@ -1,0 +1,1 @@
+"""Bringing an anatomic image and a perfusion series of one patient together."""
