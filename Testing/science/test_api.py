@@ -123,9 +123,8 @@ def test_the_full_dose_is_a_copy(series):
     assert whole.notes == series.notes
 
 
-def test_a_dose_needs_a_method(series):
-    with pytest.raises(TypeError, match="method"):
-        sp.lower_dose(series, 0.5)
+def test_a_dose_is_a_share_and_noise_matched_unless_told_otherwise(series):
+    assert sp.lower_dose(series, 0.5).notes[-1] == "Simulated at 0.5 of the dose (noise-matched)."
     with pytest.raises(InputError, match="not in"):
         sp.lower_dose(series, 1.5, method="equation1")
 
