@@ -112,7 +112,7 @@ def lower_dose(
     series: DscSeries,
     dose: float,
     *,
-    method: Method,
+    method: Method = "noise-matched",
     seed: int = 0,
     mask: np.ndarray | None = None,
     drop_frames: int | Literal["auto"] = "auto",
@@ -122,7 +122,7 @@ def lower_dose(
     :param series: at full dose
     :param dose: share of the dose that is kept, in (0, 1]
     :param method: `noise-matched` adds the noise that a scan at that dose would have; `equation1` is the paper's, which
-        keeps the noise of the full dose. There is no default, since they answer different questions.
+        keeps the noise of the full dose
     :param seed: of the noise that `noise-matched` adds
     :param mask: (Z, Y, X) brain mask, true or above 0.5 inside; None finds the brain
     :param drop_frames: first frames that are not yet in steady state; `auto` finds them. They stay in the series,

@@ -43,7 +43,8 @@ def test_importing_the_package_imports_nothing_else():
 import json, sys
 import stunet_perfusion
 alone = [name for name in ("numpy", "scipy", "torch") if name in sys.modules]
-stunet_perfusion.read, stunet_perfusion.lower_dose, stunet_perfusion.reference, stunet_perfusion.compare
+for name in ("read", "lower_dose", "reference", "compare"):
+    assert callable(getattr(stunet_perfusion, name))
 print(json.dumps([alone, "torch" in sys.modules]))
 """
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -126,9 +127,8 @@ def test_the_full_dose_is_a_copy(series):
     assert whole.notes == series.notes
 
 
-def test_a_dose_needs_a_method(series):
-    with pytest.raises(TypeError, match="method"):
-        sp.lower_dose(series, 0.5)
+def test_a_dose_is_a_share_and_noise_matched_unless_told_otherwise(series):
+    assert sp.lower_dose(series, 0.5).notes[-1] == "Simulated at 0.5 of the dose (noise-matched)."
     with pytest.raises(InputError, match="not in"):
         sp.lower_dose(series, 1.5, method="equation1")
 
