@@ -2,11 +2,14 @@
 #
 #     make demo    a low-dose series becomes a CBV map beside its reference, in demo/
 #     make test    lint, types and all tests
+#
+# For developers besides: `make coverage` reports what no test runs. Where there is no make, as on Windows:
+# python Utilities/make.py demo|test|coverage
 
 PYTHON ?=
 export PYTHON
 
-.PHONY: demo test install
+.PHONY: demo test coverage install
 
 demo: install
 	.venv/bin/stunet-perfusion demo --output demo
@@ -16,6 +19,10 @@ test: install
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/python -m pytest --durations=10
+
+coverage: install
+	.venv/bin/python -m pip install --quiet pytest-cov==7.1.0
+	.venv/bin/python -m pytest --cov=stunet_perfusion --cov-report=term-missing:skip-covered
 
 install:
 	@Utilities/install.sh
