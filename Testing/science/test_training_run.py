@@ -83,8 +83,9 @@ def assert_same_weights(one, other):
 def test_best_and_last_checkpoint_log_and_state_are_written(folder, whole):
     history, told = whole
     assert [entry["epoch"] for entry in history] == [1, 2, 3, 4]
-    assert len(told) == 4
-    assert "waiting for strips" in told[0]
+    assert told[0] == "Training on 3 cases (c0, c1, c2); validating on 1 case (c3); left for a test: 1 case (c4)."
+    assert len(told) == 1 + 4
+    assert "waiting for strips" in told[1]
     last = checkpoint.load(folder / "whole.last.safetensors").info
     best = checkpoint.load(folder / "whole.safetensors").info
     assert (last.input.quantity, last.target, last.strip.rows) == (SIGNAL, Z_SCORE, 16)
@@ -224,7 +225,8 @@ def test_a_bad_file_is_one_sentence_though_another_process_read_it(folder, tmp_p
     write_cases(tmp_path / "cases.csv", [replace(cases[0], series=tmp_path / "bad.nii.gz")])
     words = ["train", str(folder / "settings.toml"), "--cases", str(tmp_path / "cases.csv"), "--workers", "1"]
     assert main([*words, "--output", str(tmp_path / "a.safetensors")]) == 2
-    error = capsys.readouterr().err
+    counted, error = capsys.readouterr().err.splitlines()
+    assert counted == "Training on 1 case (c0); validating on none; left for a test: none."
     assert error.startswith("error: ")
     assert "bad.nii.gz" in error
     assert not (tmp_path / "a.safetensors").exists()

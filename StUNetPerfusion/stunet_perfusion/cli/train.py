@@ -31,13 +31,14 @@ def command(
         ),
     ] = None,
     cases: Annotated[
-        Path | None, typer.Option("--cases", metavar="TABLE|DIR", help="scanned cases: cases.csv, or a folder")
+        Path | None,
+        typer.Option("--cases", metavar="TABLE|DIR", help="scanned cases: cases.csv, or a folder that 'phantom' wrote"),
     ] = None,
     anatomy: Annotated[
-        _Heads, typer.Option("--anatomy", metavar="LABELS|DIR|mni", help="heads to train on; may be repeated")
+        _Heads, typer.Option("--anatomy", metavar="LABELS|DIR|mni|drawn", help="heads to train on; may be repeated")
     ] = None,
     validation: Annotated[
-        _Heads, typer.Option("--validation", metavar="LABELS|DIR|mni", help="heads to validate on")
+        _Heads, typer.Option("--validation", metavar="LABELS|DIR|mni|drawn", help="heads to validate on")
     ] = None,
     tumors: Annotated[
         _Heads, typer.Option("--tumors", metavar="MASK|DIR", help="tumor masks; simulated by default")

@@ -4,7 +4,7 @@ from stunet_perfusion.phantom.acquisition import Protocol, random_protocol
 from stunet_perfusion.phantom.anatomy import Anatomy, anatomy_from_labels, mni_anatomy
 from stunet_perfusion.phantom.drawn import drawn_anatomy
 from stunet_perfusion.phantom.lesion import tumor_from_file
-from stunet_perfusion.phantom.named_heads import anatomy_by_name, image_files
+from stunet_perfusion.phantom.named_heads import anatomy_by_name, drawn_heads, image_files
 from stunet_perfusion.phantom.phantom import DOSES, Phantom, make_phantom
 from stunet_perfusion.phantom.physiology import Physiology, random_physiology
 
@@ -17,6 +17,7 @@ __all__ = [
     "anatomy_by_name",
     "anatomy_from_labels",
     "drawn_anatomy",
+    "drawn_heads",
     "image_files",
     "make_phantom",
     "mni_anatomy",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from stunet_perfusion.cases import PARTS
 from stunet_perfusion.kinetics.closed_form import closed_form
 from stunet_perfusion.networks.checkpoint_document import NetworkInput
-from stunet_perfusion.phantom import image_files
+from stunet_perfusion.phantom import drawn_heads, image_files
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.runs.provenance import sha256_of_path
 from stunet_perfusion.support.errors import InputError, Setting
@@ -19,13 +21,20 @@ from stunet_perfusion.training.phantom_cases import (
     PhantomSource,
     held_out_phantom,
 )
-from stunet_perfusion.training.scanned_cases import TABLE, CaseLessons, find_cases, hold_out
+from stunet_perfusion.training.scanned_cases import TABLE, CaseLessons, find_cases, hold_out, phantom_folders
 from stunet_perfusion.training.settings import PHYSICAL, TrainingSettings
 from stunet_perfusion.training.strip_dataset import TrainingSlices
 from stunet_perfusion.training.validation import HeldOut, HeldOutCase, HeldOutPhantom
 
 #: Validation phantoms are drawn from a stream of seeds that no epoch reaches.
 VALIDATION_STREAM = 10**6
+
+#: Seeds of the heads that are meant by `drawn`: to train on, and to validate with.
+DRAWN_TO_TRAIN_ON = range(8)
+DRAWN_TO_VALIDATE_WITH = range(8, 10)
+
+#: So many names of heads or cases are told.
+_MOST_NAMES = 6
 
 
 class Lessons(Protocol):
@@ -47,6 +56,7 @@ class Curriculum:
     :param validates: whether anybody is held out, by any process
     :param described: what is trained on, for the checkpoint
     :param held_out_described: what is validated with, for people
+    :param counted: who was found and what for, a sentence that names heads or cases, for the person who trains
     """
 
     lessons: Lessons
@@ -54,6 +64,7 @@ class Curriculum:
     validates: bool
     described: dict[str, Any]
     held_out_described: str
+    counted: str
 
 
 def curriculum_of(
@@ -72,9 +83,9 @@ def _of_phantoms(
     settings: TrainingSettings, recipe: NetworkInput, place: tuple[int, int], progress: Progress
 ) -> Curriculum:
     wanted, seed = settings.phantoms, settings.optimization.seed
-    heads, unseen, tumors = (
-        image_files([Path(each) for each in paths]) for paths in (wanted.anatomies, wanted.validation, wanted.tumors)
-    )
+    heads = _heads(wanted.anatomies, DRAWN_TO_TRAIN_ON)
+    unseen = _heads(wanted.validation, DRAWN_TO_VALIDATE_WITH)
+    tumors = image_files([Path(each) for each in wanted.tumors], ())
     if shared := set(heads) & set(unseen):
         fact = "is both trained on and validated on"
         raise InputError(sorted(shared)[0], fact, "give other heads for validation", Setting.VALIDATION)
@@ -100,7 +111,11 @@ def _of_phantoms(
         "heads": {Path(head).name: _digest(Path(head)) for head in heads},
         "tumor_masks": len(tumors),
     }
-    return Curriculum(lessons, held_out, bool(unseen), described, f"{len(unseen)} phantoms of unseen heads")
+    counted = f"Training on {wanted.an_epoch} new phantoms per epoch of {_count(heads, 'head')}; "
+    counted += f"validating on {_count(unseen, 'other head')}; " if unseen else "validating on none; "
+    counted += _count(tumors, "tumor mask") if tumors else "tumors are simulated"
+    held_out_described = f"{len(unseen)} phantoms of unseen heads"
+    return Curriculum(lessons, held_out, bool(unseen), described, held_out_described, f"{counted}.")
 
 
 def _of_cases(
@@ -109,7 +124,7 @@ def _of_cases(
     wanted, seed = settings.cases, settings.optimization.seed
     table = Path(wanted.table)
     cases = find_cases(table, wanted.split, seed)
-    parts = {part: [case for case in cases if case.part == part] for part in ("train", "validation")}
+    parts = {part: [case for case in cases if case.part == part] for part in PARTS}
     if not parts["train"]:
         raise InputError(table, "has nobody to train on", "write 'train' into the column 'part' of some cases")
     lessons = CaseLessons(tuple(parts["train"]), wanted.target, seed, recipe, settings.dose, wanted.slice_step)
@@ -125,7 +140,32 @@ def _of_cases(
         "table_sha256": _digest(table / TABLE if table.is_dir() else table),
     }
     unseen = len(parts["validation"])
-    return Curriculum(lessons, held_out, unseen > 0, described, f"{unseen} held-out cases")
+    named = {part: _count([case.name for case in some], "case") for part, some in parts.items()}
+    counted = f"Training on {named['train']}; validating on {named['validation']}; left for a test: {named['test']}."
+    return Curriculum(lessons, held_out, unseen > 0, described, f"{unseen} held-out cases", counted)
+
+
+def _heads(paths: Sequence[str], drawn: range) -> tuple[str, ...]:
+    """Heads by name.
+
+    :param drawn: seeds of those that `drawn` means
+    :raises InputError: as `image_files`, or series in the place of label maps
+    """
+    for path in map(Path, paths):
+        if path.is_dir() and phantom_folders(path):
+            fact = "holds series that 'phantom' wrote, and no label maps of heads"
+            raise InputError(path, fact, "give it as cases", Setting.CASES)
+    found = image_files([Path(path) for path in paths], ("mni", "drawn"))
+    return tuple(name for head in found for name in (drawn_heads(drawn) if head == "drawn" else (head,)))
+
+
+def _count(names: Sequence[str], noun: str) -> str:
+    """`2 heads (a.nii.gz, mni)`; of many, the first names only."""
+    if not names:
+        return "none"
+    shown = [Path(name).name for name in names[:_MOST_NAMES]]
+    more = [f"{len(names) - _MOST_NAMES} more"] if len(names) > _MOST_NAMES else []
+    return f"{len(names)} {noun}{'s' if len(names) > 1 else ''} ({', '.join(shown + more)})"
 
 
 def _digest(path: Path) -> str | None:

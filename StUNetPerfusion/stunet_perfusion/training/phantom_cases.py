@@ -47,7 +47,7 @@ DRAWS = 5
 class PhantomSource:
     """Where phantoms come from.
 
-    :param anatomies: label maps of heads, or `mni`
+    :param anatomies: heads, as `anatomy_by_name` takes them
     :param tumors: tumor masks; invented tumors where there are none
     """
 

@@ -72,7 +72,7 @@ def run_training(
     :param settings: checked
     :param output: of the best checkpoint, .safetensors; the other files are beside it
     :param restart: begin again, whatever is there
-    :param tell: is told a sentence an epoch, by the first process alone
+    :param tell: is told who is trained on and a sentence an epoch, by the first process alone
     :returns: the log, an entry an epoch, of all epochs; nothing in any process but the first
     :raises InputError: settings, cases or heads that cannot be used, or as `train`
     """
@@ -90,6 +90,8 @@ def run_training(
     if first_epoch >= optimization.epochs:
         return [] if processes.rank or state is None else state.history
     curriculum = curriculum_of(settings, info.input, (processes.rank, processes.count), progress)
+    if not processes.rank:
+        tell(curriculum.counted)
     if state is not None:
         network.load_state_dict(state.weights)
         torch.set_rng_state(state.random)

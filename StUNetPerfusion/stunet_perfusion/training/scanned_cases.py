@@ -34,22 +34,29 @@ _FOLDER_NAMES = {"truth": "truth_cbv"}
 def find_cases(place: Path, split: tuple[int, int, int], seed: int) -> list[Case]:
     """Cases with their parts.
 
-    :param place: a table, a folder with one, or a folder of folders that each hold `dsc.nii.gz` and maps beside it
+    :param place: a table, a folder with one, a folder that 'phantom' wrote, or a folder of such folders
     :param split: persons to train on, to validate with and to test, where the table does not say
     :param seed: of the split
     :raises InputError: as `read_cases`, or a folder without cases
     """
     if place.is_dir() and not (place / TABLE).is_file():
-        cases = [_case_of_folder(file.parent) for file in sorted(place.glob(f"*/{_SERIES}"))]
+        cases = [_case_of_folder(folder) for folder in phantom_folders(place)]
         if not cases:
             fact = f"has neither a {TABLE} nor folders with {_SERIES}"
-            raise InputError(place, fact, "give a table of cases, or a folder of folders that 'phantom' wrote")
+            raise InputError(place, fact, "give a table of cases, or a folder that 'phantom' wrote")
     else:
         cases = read_cases(place / TABLE if place.is_dir() else place)
     if any(case.part for case in cases):
         return cases
     parts = split_subjects([_person(case) for case in cases], seed, split)
     return [replace(case, part=parts[_person(case)]) for case in cases]
+
+
+def phantom_folders(place: Path) -> list[Path]:
+    """The folder itself where it holds `dsc.nii.gz`, as 'phantom' writes it, else the folders in it that do."""
+    if (place / _SERIES).is_file():
+        return [place.resolve()]
+    return [file.parent for file in sorted(place.glob(f"*/{_SERIES}"))]
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class StripSettings:
 class CaseSettings:
     """Scanned cases.
 
-    :param table: a `cases.csv`, or a folder of folders as `phantom` writes them
+    :param table: a `cases.csv`, a folder that `phantom` wrote, or a folder of such folders
     :param split: persons to train on, to validate with and to test, in this ratio, where the table has no `part`
     :param target: `reference`: the map of that column, else the closed form of the series at full dose; `truth`: of
         phantoms
@@ -85,8 +85,8 @@ class CaseSettings:
 class PhantomSettings:
     """Phantoms, new ones in every epoch.
 
-    :param anatomies: label maps of heads to train on, folders of them, or `mni`
-    :param validation: the same to validate with
+    :param anatomies: label maps of heads to train on, folders of them, `mni`, or `drawn` for eight drawn heads
+    :param validation: the same to validate with; `drawn` for two other drawn heads
     :param tumors: tumor masks or folders of them; without any, tumors are invented
     :param an_epoch: phantoms an epoch
     :param slice_step: every so many slices of a phantom are trained on
@@ -386,7 +386,7 @@ def _converted(subject: str, name: str, value: Any, hint: Any) -> Any:
 
 def _relative_to(folder: Path, settings: TrainingSettings) -> TrainingSettings:
     def place(text: str) -> str:
-        return text if text in ("", "mni") else str(folder / text)
+        return text if text in ("", "mni", "drawn") else str(folder / text)
 
     phantoms = settings.phantoms
     return replace(
