@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+from contextlib import redirect_stderr
 
 import numpy as np
 import pytest
@@ -21,8 +23,22 @@ from stunet_perfusion.runs.figures import (
 def demo(tmp_path_factory):
     """The demo with strips that overlap by a quarter: faster, and no better for it."""
     folder = tmp_path_factory.mktemp("run") / "demo"
-    assert main(["demo", "--output", str(folder), "--stride", "24", "--json"]) == 0
+    with open(folder.parent / "told.txt", "w", encoding="utf-8") as told, redirect_stderr(told):
+        assert main(["demo", "--output", str(folder), "--stride", "24"]) == 0
     return folder
+
+
+def test_in_a_pipe_the_progress_is_told_in_lines_and_then_one_table(demo):
+    told = (demo.parent / "told.txt").read_text(encoding="utf-8")
+    lines = [line for line in told.splitlines() if re.match(r" *\d+ %  \w", line)]
+    shares = [int(line.split(" %")[0]) for line in lines]
+    assert shares == sorted(set(shares))
+    assert shares[0] == 0
+    assert shares[-1] == 90
+    assert len(shares) >= 6
+    assert lines[0] == "  0 %  Making the phantom"
+    assert told.count("Standardized CBV against") == 1
+    assert "against the phantom's truth" in told
 
 
 def scores(folder, against):

@@ -121,15 +121,32 @@ def print_notes(report: dict[str, Any]) -> None:
 
 
 @contextmanager
-def progress_bar(quiet: bool) -> Iterator[Progress]:
-    """A `Progress` that draws a bar on the terminal, or nothing at all where `quiet` or where there is no terminal."""
+def progress_bar(quiet: bool, lines: bool = False) -> Iterator[Progress]:
+    """A `Progress` that draws a bar on the terminal, or nothing at all where `quiet`.
+
+    :param lines: where there is no terminal but a pipe or a file, write a line at every tenth; else nothing
+    """
     if quiet or not console.is_terminal:
-        yield no_progress
+        yield _lines() if lines and not quiet else no_progress
         return
     columns = (TextColumn("{task.description:<34}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task("", total=1.0)
         yield lambda fraction, message: bar.update(task, completed=fraction, description=message)
+
+
+def _lines() -> Progress:
+    told = -1
+
+    def tell(fraction: float, message: str) -> None:
+        nonlocal told
+        # A sum of shares may be a hair less than the tenth that it means.
+        tenth = int(10 * fraction + 1e-6)
+        if tenth > told:
+            told = tenth
+            console.print(f"{10 * tenth:3d} %  {message}")
+
+    return tell
 
 
 def print_json(document: dict[str, Any]) -> None:
