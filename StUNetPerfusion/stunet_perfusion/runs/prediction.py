@@ -16,6 +16,7 @@ from stunet_perfusion.inference.trained_doses import note_on_simulation
 from stunet_perfusion.kinetics.concentration import baseline_signal
 from stunet_perfusion.networks.checkpoint import Checkpoint, load
 from stunet_perfusion.reading import read_mask, read_series
+from stunet_perfusion.runs.curves import describe_curves
 from stunet_perfusion.runs.folders import series_of_folder
 from stunet_perfusion.runs.normalized import NormalizedMaps, normalized_maps
 from stunet_perfusion.runs.results import USE, ResultMap, write_results
@@ -144,6 +145,7 @@ def run_prediction(
     report = prediction_report(case, checkpoint, settings, (*mask_notes, *white_notes), normalized)
     report["seconds"] = round(time.monotonic() - started, 1)
     maps = normalized.maps | _maps(case)
+    report["curves"] = describe_curves(case.prepared, case.unit.region)
     baseline = baseline_signal(case.prepared.series.signal, case.prepared.bolus.arrival)
     document = write_results(stage, output, request, series, report, maps, names, normalized.regions, baseline)
     return PredictionRun(case, document)

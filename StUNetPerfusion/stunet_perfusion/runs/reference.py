@@ -22,6 +22,7 @@ from stunet_perfusion.preprocessing.preparation import PreparedSeries
 from stunet_perfusion.preprocessing.scan import prepare_scan
 from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.regions.blood_volume_unit import blood_volume_unit
+from stunet_perfusion.runs.curves import describe_curves
 from stunet_perfusion.runs.folders import series_of_folder
 from stunet_perfusion.runs.normalized import normalized_maps, ratios_to_white_matter
 from stunet_perfusion.runs.results import ResultMap, write_results
@@ -196,5 +197,6 @@ def run_reference(
     report = describe_reference(case, request.settings)
     report["white_matter"] = normalized.report
     report["notes"] = [*report["notes"], *notes, *normalized.notes]
+    report["curves"] = describe_curves(prepared, unit.region)
     baseline = baseline_signal(prepared.series.signal, case.baseline_frames)
     return write_results(stage, output, request, series, report, maps, names, normalized.regions, baseline)

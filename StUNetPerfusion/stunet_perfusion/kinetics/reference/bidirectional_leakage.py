@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import cumulative_trapezoid
 
-#: Rates of coming back, 1/s; ve 0.1 to 0.5 and K_trans 0.02 to 0.6 per minute give 0.001 to 0.1.
-RATES = (0.0, *np.geomspace(0.001, 0.1, 15))
+#: Rates of coming back, 1/s, up to 2 per minute. Faster ones would make the leaked part look like a delayed first pass,
+#: and be found in tissue that is only late.
+RATES = (0.0, *np.geomspace(0.0005, 1 / 30, 15))
 
 
 @dataclass(frozen=True, eq=False)
