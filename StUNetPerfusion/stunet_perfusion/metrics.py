@@ -28,6 +28,10 @@ SSIM_K1, SSIM_K2 = 0.01, 0.03
 NORMAL_95 = 1.96
 
 
+#: Maps of one head and one unit differ by less than this in the brain's median.
+LARGEST_RATIO_OF_ONE_UNIT = 1.5
+
+
 @dataclass(frozen=True)
 class Agreement:
     """Bland and Altman's limits of agreement, in the unit of the maps.
@@ -152,6 +156,30 @@ def bland_altman(values: np.ndarray, reference: np.ndarray, where: np.ndarray) -
     difference = _difference(values, reference, where)
     bias, reach = float(difference.mean()), NORMAL_95 * float(difference.std(ddof=1))
     return Agreement(bias, bias - reach, bias + reach)
+
+
+def unit_factor(values: np.ndarray, reference: np.ndarray, where: np.ndarray) -> float:
+    """The factor that brings a map nearest to a reference, by least squares through zero.
+
+    :param values: (Z, Y, X) with a true zero
+    :param reference: (Z, Y, X) with a true zero, in any unit
+    :param where: (Z, Y, X) bool
+    :raises InputError: the maps have nothing in common, so that no factor brings them together
+    """
+    _check_shapes(values, reference, where)
+    x, y = values[where].astype(np.float64), reference[where].astype(np.float64)
+    factor = float(x @ y / (x @ x)) if x.any() else 0.0
+    if not (np.isfinite(factor) and factor > 0):
+        raise InputError("map", "does not rise with the reference, so no factor brings them together", "check both")
+    return factor
+
+
+def likely_of_other_unit(values: np.ndarray, reference: np.ndarray, where: np.ndarray) -> bool:
+    """Whether two maps of one brain differ so much in size that their units differ. All are (Z, Y, X)."""
+    one, other = (float(np.median(image[where])) for image in (values, reference))
+    if not (one > 0 and other > 0):
+        return False
+    return max(one / other, other / one) > LARGEST_RATIO_OF_ONE_UNIT
 
 
 def nrcbv(values: np.ndarray, tumor: np.ndarray, nawm: np.ndarray, name: str = "map") -> float:

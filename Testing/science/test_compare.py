@@ -9,6 +9,7 @@ import pytest
 
 from science.synthetic import oblique_grid
 from stunet_perfusion.cli import main
+from stunet_perfusion.reading import read_map
 from stunet_perfusion.writing import write_map
 
 SHAPE = (3, 32, 28)
@@ -98,3 +99,41 @@ def test_names_that_look_like_markup_are_printed_as_they_are(folder, capsys):
     paths = [str(odd), str(folder / "reference.nii.gz"), "--mask", str(folder / "mask.nii.gz")]
     assert main(["compare", *paths]) == 0
     assert "a [red]b :smile:.nii.gz against reference.nii.gz" in " ".join(capsys.readouterr().out.split())
+
+
+def test_maps_of_different_units_are_brought_together_and_it_is_said(folder, capsys):
+    reference, grid = read_map(folder / "reference.nii.gz")
+    write_map(folder / "map.nii.gz", np.float32(8.8) * reference, grid)
+    assert compare(folder, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["factor"] == pytest.approx(1 / 8.8, rel=1e-4)
+    assert document["concordance"] == pytest.approx(1, abs=1e-5)
+    assert document["bias"] == pytest.approx(0, abs=1e-6)
+    assert document["notes"] == [
+        "The maps are in different units: map.nii.gz was multiplied by 0.1136, which fits reference.nii.gz best over "
+        "the brain."
+    ]
+    assert compare(folder, "--factor", "none", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["factor"], document["notes"]) == (1.0, [])
+    assert document["concordance"] < 0.1
+
+
+def test_units_that_reports_name_decide(folder, capsys):
+    """The maps are alike in size here, but one is in multiples of white matter, or both are the same unit."""
+    reference, grid = read_map(folder / "reference.nii.gz")
+    for unit, factor in (("x white matter", 1 / 1.2), ("fraction", 1.0)):
+        write_map(folder / unit / "cbv.nii.gz", np.float32(1.2) * reference, grid)
+        write_map(folder / "other" / "cbv.nii.gz", reference, grid)
+        for place, its in ((unit, unit), ("other", "fraction")):
+            (folder / place / "report.json").write_text(
+                json.dumps({"maps": {"cbv": {"file": "cbv.nii.gz", "unit": its}}})
+            )
+        paths = [str(folder / unit / "cbv.nii.gz"), str(folder / "other" / "cbv.nii.gz")]
+        assert main(["compare", *paths, "--mask", str(folder / "mask.nii.gz"), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["factor"] == pytest.approx(factor, rel=1e-4)
+
+
+def test_a_factor_that_is_no_choice(folder, capsys):
+    assert compare(folder, "--factor", "some") == 2
+    assert capsys.readouterr().err == "error: --factor: 'some' is not known; write auto, fit or none\n"

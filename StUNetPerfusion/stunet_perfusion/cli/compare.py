@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_library
 import math
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +12,9 @@ import typer
 from rich.table import Table
 
 from stunet_perfusion.cli import options
-from stunet_perfusion.metrics import compare_maps
+from stunet_perfusion.metrics import compare_maps, likely_of_other_unit, unit_factor
 from stunet_perfusion.reading import read_map, read_mask
+from stunet_perfusion.runs.results import REPORT
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
 
@@ -59,10 +61,19 @@ def command(
             "--range", metavar="R", help="range of values for SSIM; default 10, with --physical that of the reference"
         ),
     ] = None,
+    factor: Annotated[
+        str,
+        typer.Option(
+            "--factor",
+            metavar="auto|fit|none",
+            help="multiply the map by what fits the reference best: where their units differ, always, or never",
+        ),
+    ] = "auto",
     json: options.Json = False,
 ) -> None:
     """For L1, L2 (mean squared) and SSIM each map is standardized by its own brain mean and standard deviation and
-    clipped to [-5, 5], as in the paper. All other scores use the maps as they are. nRCBV needs --tumor and --nawm.
+    clipped to [-5, 5], as in the paper. All other scores use the maps as they are; where their units differ, a
+    factor is fitted first, and told. nRCBV needs --tumor and --nawm.
     """
     if value_range is not None and not 0 < value_range < math.inf:
         raise InputError(
@@ -77,6 +88,13 @@ def command(
         if path is not None:
             regions[name], mask_notes = read_mask(path, grid)
             notes.extend(mask_notes)
+    fitted = _factor(factor, map_path, reference_path, values, reference, regions["mask"])
+    if fitted != 1:
+        values = (values * np.float32(fitted)).astype(np.float32)
+        notes.append(
+            f"The maps are in different units: {map_path.name} was multiplied by {fitted:.4g}, which fits "
+            f"{reference_path.name} best over the brain."
+        )
     scores = compare_maps(
         values,
         reference,
@@ -87,7 +105,7 @@ def command(
     )
     if json:
         document = _document(map_path, reference_path, standardize, regions)
-        options.print_json({**document, **scores, "notes": notes})
+        options.print_json({**document, **scores, "factor": fitted, "notes": notes})
         return
     for note in notes:
         options.console.print(note)
@@ -104,6 +122,35 @@ def _check_same_grid(map_path: Path, grid: Grid, reference_path: Path, reference
     raise InputError(
         f"{map_path} and {reference_path}", fact, "resample one of them first: scores need voxels at the same places"
     )
+
+
+def _factor(
+    choice: str,
+    map_path: Path,
+    reference_path: Path,
+    values: np.ndarray,
+    reference: np.ndarray,
+    mask: np.ndarray,
+) -> float:
+    if choice not in ("auto", "fit", "none"):
+        raise InputError("--factor", f"'{choice}' is not known", "write auto, fit or none")
+    if choice == "none" or not (np.isfinite(values[mask]).all() and np.isfinite(reference[mask]).all()):
+        return 1.0
+    if choice == "auto":
+        units = _unit_of(map_path), _unit_of(reference_path)
+        alike = units[0] == units[1] if None not in units else not likely_of_other_unit(values, reference, mask)
+        if alike:
+            return 1.0
+    return unit_factor(values, reference, mask)
+
+
+def _unit_of(path: Path) -> str | None:
+    """The unit that the report beside a map names for it; None where nothing does."""
+    try:
+        report = json_library.loads((path.parent / REPORT).read_text(encoding="utf-8"))
+        return next(str(entry["unit"]) for entry in report["maps"].values() if entry["file"] == path.name)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        return None
 
 
 def _document(
