@@ -26,7 +26,7 @@ VERBS = {
     "batch": "Predict many cases, on one machine or on a cluster, with a table and an overview.",
     "repeat": "Repeat a run from its report.json, and check that the maps are the same.",
     "regions": "Measure regions in the maps: nCBV, hot spot, tumor burden, the other side.",
-    "anatomy": "Bring the maps onto an anatomic image: T1 after contrast, FLAIR or T2.",
+    "anatomy": "Put the maps on an anatomic image: T1 after contrast, FLAIR or T2.",
     "report": "Draw one page of a run: key slices, numbers, quality; PDF or PNG.",
     "export": "Write maps as DICOM: Parametric Map, MR series, or both.",
     "compare": "Score a map against a reference.",

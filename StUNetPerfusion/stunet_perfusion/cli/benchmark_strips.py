@@ -90,7 +90,7 @@ def benchmark_strips(
             f"{point.padding:<8} {point.rows:>4} rows, strips of {point.strip_rows:>2}: {point.seconds:.2f} s a slice"
         )
     memory = "" if case.memory_ratio is None else f", {case.memory_ratio:.2f} times its memory at most"
-    print(f"case    {case.case:.1f} s, of which {case.outside_network:.0%} outside the network{memory}")
+    print(f"case    {case.case:.1f} s ({case.outside_network:.0%} of it outside the network){memory}")
     for stage, seconds in case.stages.items():
         print(f"  {seconds:6.2f} s  {stage}")
     print(f"half of its slices {half.case:.1f} s")

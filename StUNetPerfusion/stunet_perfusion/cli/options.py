@@ -51,14 +51,12 @@ Mend = Annotated[
     typer.Option(
         "--mend",
         metavar="auto|off|KINDS",
-        help="what is mended where a series is damaged: auto for all, off, or some of motion,frames,level",
+        help="repairs of a damaged series: auto (all), off, or some of motion,frames,level",
     ),
 ]
 WhichBolus = Annotated[
     str,
-    typer.Option(
-        "--bolus", metavar="auto|N", help="which bolus is used where several pass; auto: the last of full dose"
-    ),
+    typer.Option("--bolus", metavar="auto|N", help="bolus to use if there are several; auto: the last full-dose one"),
 ]
 Mask = Annotated[Path | None, typer.Option("--mask", metavar="FILE", help="brain mask; found automatically by default")]
 WhiteMatter = Annotated[
