@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What the Makefile does, where there is no make, as on Windows: python Utilities/make.py demo|test|coverage|install
 
-Makes .venv with the pinned packages and this package where it is missing or out of date, with the Python that runs this.
+Makes .venv with the pinned packages and this package where it is missing or out of date, with the Python that runs
+this.
 A test holds the commands to those of the Makefile.
 """
 
