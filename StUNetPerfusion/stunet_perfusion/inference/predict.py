@@ -100,7 +100,15 @@ def plan_for(prepared: PreparedSeries, info: CheckpointInfo) -> Standardization:
     :raises InputError: as `plan_standardization`
     """
     expected = info.input
-    return plan_standardization(prepared, expected.frames, expected.size, expected.quantity, expected.box, grows=True)
+    return plan_standardization(
+        prepared,
+        expected.frames,
+        expected.size,
+        expected.quantity,
+        expected.box,
+        grows=True,
+        window=expected.window,
+    )
 
 
 def apply_correction(average: StripAverage, info: CheckpointInfo, of_slice: SliceForNetwork) -> StripAverage:

@@ -11,7 +11,7 @@ import numpy as np
 from stunet_perfusion.inference.box import square_box
 from stunet_perfusion.inference.input_kinds import input_kind
 from stunet_perfusion.inference.standardization import Standardization
-from stunet_perfusion.networks.quantities import SIGNAL, TIGHT
+from stunet_perfusion.networks.quantities import AROUND_BOLUS, FROM_FIRST, SIGNAL, TIGHT
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
 from stunet_perfusion.support.errors import InputError
 
@@ -22,6 +22,9 @@ STATISTICS_FRAMES = 5
 #: Steady frames that the window keeps before the bolus arrives, where the series has them.
 FRAMES_BEFORE_ARRIVAL = 16
 
+#: Frames from the bolus' arrival on that a window from the first frame has, where the series has them.
+FRAMES_FROM_ARRIVAL = 32
+
 
 def plan_standardization(
     prepared: PreparedSeries,
@@ -30,6 +33,7 @@ def plan_standardization(
     quantity: str = SIGNAL,
     box: str = TIGHT,
     grows: bool = False,
+    window: str = AROUND_BOLUS,
 ) -> Standardization:
     """Look at a series once and fix how it is standardized.
 
@@ -38,6 +42,7 @@ def plan_standardization(
     :param quantity: what the network is given, one of `networks.quantities.INPUTS`
     :param box: how the square around the brain is laid, one of `networks.quantities.BOXES`
     :param grows: whether a box of pixels may be larger than `size`, see `square_box`
+    :param window: which frames, one of `networks.quantities.WINDOWS`
     :raises InputError: the brain's signal does not vary, so that it has no z-score, or as `find_first_pass`
     """
     mean, sd = _signal_statistics(prepared)
@@ -45,7 +50,7 @@ def plan_standardization(
         raise InputError(prepared.series.name, "has the same signal everywhere in the brain", "check the brain mask")
     return Standardization(
         box=square_box(prepared.brain, prepared.series.grid.spacing, size, box, grows),
-        window=frame_window(prepared.series.frames, prepared.bolus.arrival, frames),
+        window=frame_window(prepared.series.frames, prepared.bolus.arrival, frames, window),
         signal_mean=mean,
         signal_sd=sd,
         grid=prepared.series.grid,
@@ -64,12 +69,21 @@ def _signal_statistics(prepared: PreparedSeries) -> tuple[float, float]:
     return mean, float(np.sqrt(max(squares / count - mean**2, 0.0)))
 
 
-def frame_window(frames: int, arrival: int, wanted: int = 64) -> np.ndarray:
-    """Which frames the network sees: `wanted` around the bolus, the last repeated where the series is shorter.
+def frame_window(frames: int, arrival: int, wanted: int = 64, kind: str = AROUND_BOLUS) -> np.ndarray:
+    """Which frames the network sees, `wanted` of them, the last repeated where the series is shorter.
+
+    Around the bolus: from `FRAMES_BEFORE_ARRIVAL` before it on. From the first: the first frames of the series; of a
+    bolus that is so late that these would have fewer than `FRAMES_FROM_ARRIVAL` of it, the first frame, and then those
+    that have as many.
 
     :param frames: frames of the prepared series
     :param arrival: the frame in which the bolus arrives
+    :param kind: one of `networks.quantities.WINDOWS`
     :returns: (wanted,) frame numbers
     """
-    start = min(max(arrival - FRAMES_BEFORE_ARRIVAL, 0), max(frames - wanted, 0))
-    return np.minimum(start + np.arange(wanted), frames - 1)
+    earliest = arrival - FRAMES_BEFORE_ARRIVAL if kind == AROUND_BOLUS else arrival + FRAMES_FROM_ARRIVAL - wanted
+    start = min(max(earliest, 0), max(frames - wanted, 0))
+    window = np.minimum(start + np.arange(wanted), frames - 1)
+    if kind == FROM_FIRST:
+        window[0] = 0
+    return window

@@ -16,7 +16,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints
 
-from stunet_perfusion.networks.quantities import BOXES, FORMER_WORDS, INPUTS, SIGNAL, TARGET_OF, TIGHT, Z_SCORE
+from stunet_perfusion.networks.quantities import (
+    AROUND_BOLUS,
+    BOXES,
+    FORMER_WORDS,
+    INPUTS,
+    SIGNAL,
+    TARGET_OF,
+    TIGHT,
+    WINDOWS,
+    Z_SCORE,
+)
 from stunet_perfusion.networks.strip_rule import StripRule
 from stunet_perfusion.support.errors import InputError
 
@@ -47,12 +57,14 @@ class NetworkInput:
     :param size: rows and columns of the box around the brain
     :param quantity: what is made of the signal, one of `INPUTS`
     :param box: how the box is laid, one of `BOXES`; files that do not tell are older than the choice
+    :param window: which frames, one of `WINDOWS`; likewise
     """
 
     frames: int = 64
     size: int = 256
     quantity: str = SIGNAL
     box: str = TIGHT
+    window: str = AROUND_BOLUS
 
 
 @dataclass(frozen=True)
@@ -201,6 +213,8 @@ def _parse(path: Path, document: dict[str, Any]) -> CheckpointInfo:
         raise InputError(path, f"needs another input ('{_in_short(quantity)}')", way_out)
     if box not in BOXES:
         raise InputError(path, f"needs another box around the brain ('{_in_short(box)}')", way_out)
+    if info.input.window not in WINDOWS:
+        raise InputError(path, f"needs other frames ('{_in_short(info.input.window)}')", way_out)
     if target != TARGET_OF[quantity]:
         raise InputError(path, f"predicts something else ('{_in_short(target)}')", way_out)
     return replace(info, target=target, input=replace(info.input, quantity=quantity, box=box))

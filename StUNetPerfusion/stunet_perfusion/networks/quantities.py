@@ -25,6 +25,13 @@ TIGHT: Final = "tight"
 PIXELS: Final = "pixels"
 BOXES: tuple[Box, ...] = (TIGHT, PIXELS)
 
+#: Which frames a network sees: those around the bolus; or from the first steady one on, which Verbena takes S0 from, and
+#: whose noise is most of the noise in its map. What a map is made of has to be in the input of who is to predict it.
+Window = Literal["around-bolus", "from-first"]
+AROUND_BOLUS: Final = "around-bolus"
+FROM_FIRST: Final = "from-first"
+WINDOWS: tuple[Window, ...] = (AROUND_BOLUS, FROM_FIRST)
+
 #: What the identifiers stand for, for people.
 IN_WORDS = {
     SIGNAL: "signal: z-score of the brain in the first five steady frames",
@@ -36,6 +43,8 @@ IN_WORDS = {
     CORRECTION_TO_FIT: "a correction to the fit of the brain's mean curve, in units of the fit's noise",
     TIGHT: "tight around the brain",
     PIXELS: "pixels of the series where the brain fits, else tight around the brain",
+    AROUND_BOLUS: "frames around the bolus",
+    FROM_FIRST: "frames from the first steady one on",
 }
 
 _FORMER_CURVES = "-ln(S/S0) with a mean baseline, over the brain's mean area of the first pass"

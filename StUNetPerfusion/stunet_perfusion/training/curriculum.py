@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.runs.provenance import sha256_of_path
 from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import Progress, no_progress
+from stunet_perfusion.training.fixed_phantoms import FixedPhantomLessons
 from stunet_perfusion.training.phantom_cases import (
     VERBENA_BASELINE_FRAMES,
     PhantomLessons,
@@ -89,13 +90,17 @@ def _of_phantoms(
     if shared := set(heads) & set(unseen):
         fact = "is both trained on and validated on"
         raise InputError(sorted(shared)[0], fact, "give other heads for validation", Setting.VALIDATION)
-    lessons = PhantomLessons(
+    of_kind = FixedPhantomLessons if wanted.fixed else PhantomLessons
+    lessons: Lessons = of_kind(
         PhantomSource(heads, tumors), wanted.an_epoch, seed, recipe, settings.dose, wanted.slice_step, wanted.target
     )
+    if isinstance(lessons, FixedPhantomLessons):
+        lessons = replace(lessons, slices=wanted.slices)
+    persons = [unseen[n % len(unseen)] for n in range(wanted.validation_persons or len(unseen))] if unseen else []
     rank, count = place
     held_out: list[HeldOut] = []
-    for n, head in list(enumerate(unseen))[rank::count]:
-        progress(0.0, f"Making validation phantom {n + 1} of {len(unseen)}")
+    for n, head in list(enumerate(persons))[rank::count]:
+        progress(0.0, f"Making validation phantom {n + 1} of {len(persons)}")
         phantom = held_out_phantom(head, (seed, VALIDATION_STREAM, n))
         if wanted.target == "truth":
             held_out.append(HeldOutPhantom(phantom))
@@ -105,16 +110,17 @@ def _of_phantoms(
         map_at_full = closed_form(full, VERBENA_BASELINE_FRAMES)
         method = settings.dose_method if settings.dose_method != PHYSICAL else "noise-matched"
         held_out.append(HeldOutCase(full, map_at_full, phantom.mask & full.brain, method))
+    data = f"{wanted.an_epoch} " + ("persons in all epochs" if wanted.fixed else "new phantoms per epoch")
     described = {
-        "data": f"phantoms of {len(heads)} heads, {wanted.an_epoch} new phantoms per epoch",
+        "data": f"phantoms of {len(heads)} heads, {data}",
         "target": "noise-free CBV of the phantom" if wanted.target == "truth" else "Verbena's CBV at full dose",
         "heads": {Path(head).name: _digest(Path(head)) for head in heads},
         "tumor_masks": len(tumors),
     }
-    counted = f"Training on {wanted.an_epoch} new phantoms per epoch of {_count(heads, 'head')}; "
+    counted = f"Training on {data} of {_count(heads, 'head')}; "
     counted += f"validating on {_count(unseen, 'other head')}; " if unseen else "validating on none; "
     counted += _count(tumors, "tumor mask") if tumors else "tumors are simulated"
-    held_out_described = f"{len(unseen)} phantoms of unseen heads"
+    held_out_described = f"{len(persons)} phantoms of unseen heads"
     return Curriculum(lessons, held_out, bool(unseen), described, held_out_described, f"{counted}.")
 
 

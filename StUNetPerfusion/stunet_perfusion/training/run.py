@@ -143,7 +143,7 @@ def run_training(
         train(
             called,
             optimizer,
-            lambda epoch: EpochStrips(_strips(settings, network, groups), len(sizes)),
+            lambda epoch: EpochStrips(_strips(settings, network, groups, epoch, processes.rank), len(sizes)),
             optimization,
             processes=processes,
             first_epoch=first_epoch,
@@ -174,7 +174,7 @@ def network_of(settings: TrainingSettings) -> tuple[CbvNetwork, CheckpointInfo]:
     target = TARGET_OF[wanted.input]
     if target == CORRECTION_TO_FIT:
         begin_at_zero(network.head)
-    expected = NetworkInput(wanted.frames, wanted.size, wanted.input, wanted.box)
+    expected = NetworkInput(wanted.frames, wanted.size, wanted.input, wanted.box, wanted.window)
     rule = StripRule(strips.rows, strips.padding)
     return network, CheckpointInfo(wanted.name, arguments, expected, rule, target=target)
 
@@ -196,7 +196,7 @@ def _prepared(
     lessons = curriculum.lessons
     numbers = _numbers(lessons.an_epoch, processes)
     jobs = ((epoch, number) for epoch in range(first_epoch, settings.optimization.epochs) for number in numbers)
-    workers = settings.computing.workers
+    workers = 0 if settings.phantoms.fixed else settings.computing.workers
     if workers < 0:
         workers = max((processors() - 1) // min(processes.count, settings.computing.devices), 1)
     return in_background(lessons.make, jobs, workers, _together(settings, processes))
@@ -209,18 +209,19 @@ def _group_sizes(settings: TrainingSettings, curriculum: Curriculum, processes: 
 
 
 def _strips(
-    settings: TrainingSettings, network: CbvNetwork, groups: SeenAgain[TrainingSlices]
+    settings: TrainingSettings, network: CbvNetwork, groups: SeenAgain[TrainingSlices], epoch: int, rank: int
 ) -> Iterator[StripDataset]:
     """The strips of an epoch, a group of cases at a time."""
     rule, size = settings.strips, settings.network.size
+    generator = np.random.default_rng((settings.optimization.seed, epoch, rank))
     for cases in groups.of_epoch():
         if rule.train == "slices":
-            yield StripDataset(cases, size, size, phases=network.row_step)
+            yield StripDataset(cases, size, size, phases=network.row_step).some(rule.share, generator)
             continue
         margin = 0
         if rule.padding == "context":
             margin = -(-network.row_reach // network.row_step) * network.row_step
-        yield StripDataset(cases, rule.rows, rule.step, margin)
+        yield StripDataset(cases, rule.rows, rule.step, margin).some(rule.share, generator)
 
 
 def _validate(

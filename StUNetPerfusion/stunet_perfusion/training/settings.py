@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from stunet_perfusion.dose.simulate import METHODS, Method, check_dose
-from stunet_perfusion.networks.quantities import BOXES, INPUTS, Box, Input
+from stunet_perfusion.networks.quantities import BOXES, INPUTS, WINDOWS, Box, Input, Window
 from stunet_perfusion.networks.strip_rule import StripRule
 from stunet_perfusion.support.errors import InputError, Setting
 
@@ -35,6 +35,7 @@ class NetworkSettings:
     :param box: `tight` around the brain (the paper's), or the series' own `pixels` where the brain fits
     :param input: `signal`, of which the paper's network predicts z-scores of CBV; or `curves-and-fit`, of which ours
         predicts a correction to the fit of the mean curve
+    :param window: frames `around-bolus`, or `from-first` steady frame on, which Verbena takes S0 from
     """
 
     name: str = "stunet"
@@ -43,6 +44,7 @@ class NetworkSettings:
     size: int = 256
     box: Box = "tight"
     input: Input = "signal"
+    window: Window = "around-bolus"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class StripSettings:
     :param step: rows from one strip to the next
     :param padding: `zero` or `context`, as a checkpoint's strips
     :param together: cases whose strips are shuffled together; they, and as many to come, are in memory
+    :param share: of all strips, which an epoch takes at random; 1 takes all
     :param train: on `strips`, or on whole `slices`, which strips with context are parts of: the same network comes out
         of a fraction of the work, since neighboring strips share most of their context
     """
@@ -61,6 +64,7 @@ class StripSettings:
     step: int = 8
     padding: str = "zero"
     together: int = 12
+    share: float = 1.0
     train: TrainedOn = "strips"
 
 
@@ -83,7 +87,7 @@ class CaseSettings:
 
 @dataclass(frozen=True)
 class PhantomSettings:
-    """Phantoms, new ones in every epoch.
+    """Phantoms, new ones in every epoch or always the same.
 
     :param anatomies: label maps of heads to train on, folders of them, `mni`, or `drawn` for eight drawn heads
     :param validation: the same to validate with; `drawn` for two other drawn heads
@@ -94,6 +98,10 @@ class PhantomSettings:
         dose
     :param epochs: in which a phantom is seen, from the one that it is made for on. A phantom takes longer to make than
         to learn from; all that are still seen are in memory.
+    :param fixed: the same persons in all epochs, as in the paper, at a dose that is drawn anew; they are made by the
+        process that trains, once, and are in its memory
+    :param slices: of each fixed person in an epoch, drawn anew; 0 takes all
+    :param validation_persons: the heads in turn; 0 takes one a head
     """
 
     anatomies: tuple[str, ...] = ()
@@ -103,6 +111,9 @@ class PhantomSettings:
     slice_step: int = 4
     target: Target = "truth"
     epochs: int = 1
+    fixed: bool = False
+    slices: int = 0
+    validation_persons: int = 0
 
 
 @dataclass(frozen=True)
@@ -264,6 +275,7 @@ def check_settings(settings: TrainingSettings) -> None:
     for name, value, known in (
         ("network.input", network.input, INPUTS),
         ("network.box", network.box, BOXES),
+        ("network.window", network.window, WINDOWS),
         ("cases.target", settings.cases.target, get_args(Target)),
         ("phantoms.target", settings.phantoms.target, get_args(Target)),
         ("dose.method", dose.method, get_args(DoseMethod)),
@@ -283,6 +295,8 @@ def check_settings(settings: TrainingSettings) -> None:
         ("phantoms.an_epoch", settings.phantoms.an_epoch, 1),
         ("phantoms.slice_step", settings.phantoms.slice_step, 1),
         ("phantoms.epochs", settings.phantoms.epochs, 1),
+        ("phantoms.slices", settings.phantoms.slices, 0),
+        ("phantoms.validation_persons", settings.phantoms.validation_persons, 0),
         ("validation.every", settings.validation.every, 1),
         ("validation.slice_step", settings.validation.slice_step, 1),
         ("computing.devices", settings.computing.devices, 1),
@@ -293,6 +307,8 @@ def check_settings(settings: TrainingSettings) -> None:
             raise InputError(name, f"{number} is too few", f"give at least {least}")
     if not optimization.learning_rate > 0:
         raise InputError("optimization.learning_rate", f"{optimization.learning_rate:g} is not above 0", "try 0.001")
+    if not 0 < settings.strips.share <= 1:
+        raise InputError("strips.share", f"{settings.strips.share:g} is no share", "use more than 0, up to 1")
     if not 0 <= optimization.settled <= 1:
         raise InputError("optimization.settled", f"{optimization.settled:g} is no share", "use 0 to 1")
     if not 0 <= optimization.maps_first <= 1:
@@ -313,6 +329,13 @@ def check_settings(settings: TrainingSettings) -> None:
             Setting.CASES,
             Setting.ANATOMY,
         )
+    phantoms = settings.phantoms
+    if phantoms.fixed and (phantoms.epochs > 1 or settings.dose_method == PHYSICAL):
+        fact = "keeps every person as scanned at full dose"
+        way_out = "set phantoms.epochs to 1, and dose.method to equation1 or noise-matched"
+        raise InputError("phantoms.fixed", fact, way_out)
+    if phantoms.slices and not phantoms.fixed:
+        raise InputError("phantoms.slices", "is for persons that stay the same", "set phantoms.fixed, or use 0")
     if settings.cases.table:
         dose.of_cases()
     rule = StripRule(settings.strips.rows, settings.strips.padding)
@@ -378,9 +401,9 @@ def _converted(subject: str, name: str, value: Any, hint: Any) -> Any:
         inner = hint.__args__[0]
         if isinstance(value, (list, tuple)):
             return tuple(_converted(subject, name, each, inner) for each in value)
-    elif isinstance(value, kind) and not isinstance(value, bool):
+    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    words = {int: "a whole number", float: "a number", str: "a text", tuple: "a list", dict: "a table"}
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list", dict: "a table"}
     raise InputError(subject, f"'{name}' is {value!r}", f"give {words[kind]}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,7 @@ def training_slices(
     brain: np.ndarray,
     recipe: NetworkInput | None = None,
     slice_step: int = 1,
+    draw: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> TrainingSlices:
     """Standardize a case: the series for the input, the CBV map for the target.
 
@@ -61,13 +62,18 @@ def training_slices(
     :param brain: (Z, Y, X) bool, where the target is known
     :param recipe: what the network is given; the paper's where it is None
     :param slice_step: every so many slices with brain are taken
+    :param draw: which of these slices, given their numbers; all of them where it is None
     :raises InputError: as `plan_standardization`, `cbv_scale` and `closed_form_scale`
     """
     wanted = recipe or NetworkInput()
     kind = input_kind(wanted.quantity)
-    plan = plan_standardization(prepared, wanted.frames, wanted.size, wanted.quantity, wanted.box)
+    plan = plan_standardization(
+        prepared, wanted.frames, wanted.size, wanted.quantity, wanted.box, window=wanted.window
+    )
     scale = kind.target_scale(target, brain, prepared.brain)
     slices = np.flatnonzero(brain.any(axis=(1, 2)))[::slice_step]
+    if draw is not None:
+        slices = draw(slices)
     size, planes = wanted.size, wanted.frames + MAPS[wanted.quantity]
     signals = np.empty((len(slices), planes, size, size), np.float16)
     targets = np.empty((len(slices), size, size), np.float32)
@@ -134,6 +140,15 @@ class StripDataset(Dataset[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]):
             if brain[start : start + rows].mean() >= LEAST_BRAIN
         ]
         self.index = [(case, n, start - number % phases) for number, (case, n, start) in enumerate(places)]
+
+    def some(self, share: float, generator: np.random.Generator) -> StripDataset:
+        """The same with a share of its strips, at least one of them, drawn at random."""
+        if share == 1 or not self.index:
+            return self
+        fewer = StripDataset(self.cases, self.rows, margin=self.margin)
+        chosen = generator.permutation(len(self.index))[: max(round(share * len(self.index)), 1)]
+        fewer.index = [self.index[number] for number in chosen]
+        return fewer
 
     def __len__(self) -> int:
         return len(self.index)
