@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from stunet_perfusion.networks.blocks import Convolution, check_multiple, maximum_over_time
 from stunet_perfusion.networks.network import CbvNetwork
@@ -11,6 +12,17 @@ from stunet_perfusion.networks.network import CbvNetwork
 SEQUENCE_KERNEL = (7, 1, 1)
 SEQUENCE_REDUCTION = (4, 1, 1)
 SPATIAL_KERNEL = 3
+
+
+class TimeConvolution(nn.Conv3d):
+    """A convolution over time alone, computed in two dimensions, time by pixels: four times as fast on a CPU."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """:param features: (N, C, T, Y, X)"""
+        result = functional.conv2d(
+            features.flatten(3), self.weight.squeeze(-1), self.bias, self.stride[:2], tuple(self.padding[:2])
+        )
+        return result.unflatten(3, features.shape[3:])
 
 
 class Hess(CbvNetwork):
@@ -28,8 +40,8 @@ class Hess(CbvNetwork):
         channels = 1
         for width, reduced in zip(self.sequence_widths, self.sequence_widths[1:], strict=False):
             padding = tuple(size // 2 for size in SEQUENCE_KERNEL)
-            layers.append(Convolution(nn.Conv3d, channels, width, SEQUENCE_KERNEL, padding=padding))
-            layers.append(Convolution(nn.Conv3d, width, reduced, SEQUENCE_REDUCTION, stride=SEQUENCE_REDUCTION))
+            layers.append(Convolution(TimeConvolution, channels, width, SEQUENCE_KERNEL, padding=padding))
+            layers.append(Convolution(TimeConvolution, width, reduced, SEQUENCE_REDUCTION, stride=SEQUENCE_REDUCTION))
             channels = reduced
         self.sequence_encoder = nn.Sequential(*layers)
         self.spatial_correlation = nn.Sequential(
