@@ -7,10 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional
 
 from stunet_perfusion.networks.build import NETWORKS, build_network
 from stunet_perfusion.networks.counting import multiply_accumulates, parameter_count
 from stunet_perfusion.networks.folding import fold_batch_normalization
+from stunet_perfusion.networks.hess import TimeConvolution
 from stunet_perfusion.networks.memory_layout import use_channels_last
 from stunet_perfusion.support.errors import InputError
 
@@ -258,3 +260,15 @@ def test_folding_batch_normalization_gives_the_same_map_and_leaves_the_network_a
 def test_unknown_networks_and_arguments_are_named(name, arguments, sentence):
     with pytest.raises(InputError, match=sentence):
         build_network(name, arguments)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(7, 1, 3), (4, 4, 0)])
+def test_a_convolution_over_time_is_the_one_in_three_dimensions(kernel, stride, padding):
+    torch.manual_seed(0)
+    layer = TimeConvolution(3, 5, (kernel, 1, 1), stride=(stride, 1, 1), padding=(padding, 0, 0))
+    features = torch.randn(2, 3, 16, 6, 7, requires_grad=True)
+    expected = functional.conv3d(features, layer.weight, layer.bias, layer.stride, layer.padding)
+    torch.testing.assert_close(layer(features), expected)
+    (ours,) = torch.autograd.grad(layer(features).square().sum(), features)
+    (theirs,) = torch.autograd.grad(expected.square().sum(), features)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)

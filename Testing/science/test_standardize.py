@@ -22,7 +22,7 @@ from stunet_perfusion.kinetics.cbv_scale import (
     cbv_scale,
     recover_scale,
 )
-from stunet_perfusion.networks.quantities import PIXELS
+from stunet_perfusion.networks.quantities import FROM_FIRST, PIXELS
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.support.errors import InputError
 
@@ -148,6 +148,21 @@ def test_the_window_holds_the_bolus_and_repeats_only_the_last_frame(frames, arri
     else:
         assert list(window[:frames]) == list(range(frames))
         assert (window[frames:] == frames - 1).all()
+
+
+@given(frames=st.integers(16, 200), arrival=st.integers(0, 199), wanted=st.sampled_from([64, 128]))
+def test_a_window_from_the_first_frame_keeps_what_verbena_takes_s0_from(frames, arrival, wanted):
+    arrival = min(arrival, frames - 1)
+    window = frame_window(frames, arrival, wanted, FROM_FIRST)
+    assert len(window) == wanted
+    assert window[0] == 0
+    assert arrival in window
+    assert window.max() <= frames - 1
+    assert set(np.diff(window[1:])) <= {0, 1}
+    # 32 frames from the arrival on, or all that there are.
+    assert window[-1] >= min(arrival + 31, frames - 1)
+    if arrival + 32 <= wanted <= frames:
+        np.testing.assert_array_equal(window, np.arange(wanted))
 
 
 @pytest.fixture(scope="module")

@@ -280,6 +280,18 @@ class Scale(nn.Module):
         return self.factor * strips[:, 0]
 
 
+def test_a_share_of_the_strips_is_drawn_anew():
+    brain = np.ones((2, 64, 8), bool)
+    case = TrainingSlices(np.zeros((2, 4, 64, 8), np.float16), np.zeros((2, 64, 8), np.float32), brain)
+    whole = StripDataset([case], rows=32, stride=8)
+    draws = [whole.some(0.3, np.random.default_rng(seed)).index for seed in range(20)]
+    assert {len(draw) for draw in draws} == {3}
+    assert all(len(set(draw)) == 3 for draw in draws)
+    assert set().union(*draws) == set(whole.index)
+    assert whole.some(1.0, np.random.default_rng(0)).index == whole.index
+    assert len(whole.some(1e-6, np.random.default_rng(0))) == 1
+
+
 def linear_strips(epoch):
     generator = torch.Generator().manual_seed(epoch)
     signal = torch.randn(64, 4, 8, 8, generator=generator)

@@ -21,6 +21,7 @@ from stunet_perfusion.networks.quantities import MAPS, SIGNAL, TARGET_OF, Z_SCOR
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.training.background import in_background, one_ahead
+from stunet_perfusion.training.fixed_phantoms import FixedPhantomLessons
 from stunet_perfusion.training.phantom_cases import PhantomLessons, PhantomSource, random_phantom
 from stunet_perfusion.training.run import network_of, run_training
 from stunet_perfusion.training.scanned_cases import CaseLessons, find_cases, hold_out, open_case
@@ -282,6 +283,29 @@ def test_a_phantom_is_another_in_every_epoch():
     first, later = lessons.make(0, 0), lessons.make(1, 0)
     assert first.targets.shape[1:] == (32, 32)
     assert not np.array_equal(first.targets[0], later.targets[0])
+
+
+def test_fixed_persons_are_the_same_in_every_epoch_at_another_dose_and_in_other_slices():
+    dose = DoseSettings("equation1", shares=(0.5,))
+    lessons = FixedPhantomLessons(
+        PhantomSource(("mni",)), 2, 0, checkpoint.NetworkInput(size=32), dose, 8, "reference", slices=1
+    )
+    everything = replace(lessons, slices=0)
+    person = lessons.make(0, 0)
+    whole = everything.make(3, 0)
+    assert person.targets.shape == (1, 32, 32)
+    assert len(whole.targets) > 1
+    seen = [n for n, target in enumerate(whole.targets) if np.array_equal(target, person.targets[0])]
+    assert len(seen) == 1, "one of the person's own slices, with its target"
+    np.testing.assert_array_equal(person.signals[0], whole.signals[seen[0]])
+    np.testing.assert_array_equal(person.signals, lessons.make(0, 0).signals)
+    drawn = {lessons.make(epoch, 0).targets.tobytes() for epoch in range(12)}
+    assert drawn <= {target[None].tobytes() for target in whole.targets}
+    assert len(drawn) > 1
+    assert not np.array_equal(everything.make(0, 1).targets[0], whole.targets[0]), "another person"
+    lower = replace(everything, dose=DoseSettings("equation1", shares=(1.0,))).make(3, 0)
+    np.testing.assert_array_equal(lower.targets, whole.targets)
+    assert not np.array_equal(lower.signals, whole.signals)
 
 
 def test_a_phantom_may_be_taught_as_in_the_paper_with_what_verbena_makes_of_it():

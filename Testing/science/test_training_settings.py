@@ -86,6 +86,12 @@ def test_a_file_changes_what_it_names_and_options_override_it(tmp_path):
         ("[optimization]\nmaps_first = 0.5", "optimization.maps_first: needs a network with 'refine'"),
         ("[cases]\nsplit = [0, 1, 1]", r"\[0, 1, 1\] is no split"),
         ("[cases]\ntable = 'cases.csv'", "need either cases or phantoms"),
+        ("[network]\nwindow = 'last'", "'last' is not known; use around-bolus, from-first"),
+        ("[strips]\nshare = 0", "strips.share: 0 is no share"),
+        ("[phantoms]\nfixed = 1", "'fixed' is 1; give true or false"),
+        ("[phantoms]\nfixed = true", "phantoms.fixed: keeps every person as scanned at full dose"),
+        ("[phantoms]\nfixed = true\nepochs = 2\n[dose]\nmethod = 'equation1'", "set phantoms.epochs to 1"),
+        ("[phantoms]\nslices = 3", "phantoms.slices: is for persons that stay the same"),
         ("[network", "is no TOML"),
     ],
 )

@@ -19,9 +19,8 @@ class TimeConvolution(nn.Conv3d):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """:param features: (N, C, T, Y, X)"""
-        result = functional.conv2d(
-            features.flatten(3), self.weight.squeeze(-1), self.bias, self.stride[:2], tuple(self.padding[:2])
-        )
+        padding = [int(size) for size in self.padding[:2]]
+        result = functional.conv2d(features.flatten(3), self.weight.squeeze(-1), self.bias, self.stride[:2], padding)
         return result.unflatten(3, features.shape[3:])
 
 

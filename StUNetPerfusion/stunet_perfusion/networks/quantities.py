@@ -25,8 +25,8 @@ TIGHT: Final = "tight"
 PIXELS: Final = "pixels"
 BOXES: tuple[Box, ...] = (TIGHT, PIXELS)
 
-#: Which frames a network sees: those around the bolus; or from the first steady one on, which Verbena takes S0 from, and
-#: whose noise is most of the noise in its map. What a map is made of has to be in the input of who is to predict it.
+#: Which frames a network sees: those around the bolus; or from the first steady one on, which Verbena takes S0 from,
+#: and whose noise is most of the noise in its map. What a map is made of has to be in the input of who predicts it.
 Window = Literal["around-bolus", "from-first"]
 AROUND_BOLUS: Final = "around-bolus"
 FROM_FIRST: Final = "from-first"

@@ -75,11 +75,8 @@ class FixedPhantomLessons(PhantomLessons):
             try:
                 full = prepare(phantom.series())
                 cbv = phantom.cbv if self.target == "truth" else closed_form(full, VERBENA_BASELINE_FRAMES)
-                lowest = min(self.dose.shares, default=self.dose.lowest)
-                if self.dose.method and self.dose.method != PHYSICAL:
-                    training_slices(
-                        lowered(full, lowest, self.dose.method, 0), cbv, phantom.mask, self.recipe, draw=_first
-                    )
+                # What cannot be standardized is found now, and not in some later epoch.
+                training_slices(full, cbv, phantom.mask, self.recipe, draw=_first)
             except InputError:
                 continue
             return ScannedPerson(full, cbv, phantom.mask)

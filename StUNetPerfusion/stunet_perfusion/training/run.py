@@ -25,6 +25,7 @@ from stunet_perfusion.training.curriculum import Curriculum, curriculum_of
 from stunet_perfusion.training.log import add_to_tensorboard, write_log
 from stunet_perfusion.training.loop import EpochResult, EpochStrips, make_optimizer, train
 from stunet_perfusion.training.origin import describe_training
+from stunet_perfusion.training.precision import usable_precision
 from stunet_perfusion.training.processes import Processes, start_processes
 from stunet_perfusion.training.seen_again import SeenAgain
 from stunet_perfusion.training.settings import TrainingSettings
@@ -78,6 +79,10 @@ def run_training(
     """
     if output.suffix != ".safetensors":
         raise InputError(output, "is no name for a checkpoint", "let it end with .safetensors")
+    computing, sentence = usable_precision(settings.computing, settings.network, settings.strips)
+    settings = replace(settings, computing=computing)
+    if sentence:
+        tell(sentence)
     files = TrainingFiles(output)
     optimization, document = settings.optimization, settings.document()
     network, info = network_of(settings)

@@ -195,7 +195,8 @@ class ComputingSettings:
     :param device: `auto`, `cpu`, `cuda`, `cuda:0`, `mps`
     :param devices: how many of them on each machine
     :param nodes: machines
-    :param precision: `32-true`, `bf16-mixed` or `16-mixed`
+    :param precision: `32-true`, `bf16-mixed` or `16-mixed`; on a CPU that cannot train in the others, `32-true` is
+        taken, see `training.precision`
     :param workers: processes that prepare cases in the background; -1 takes one less than there are cores, 0 prepares
         them in between
     """
@@ -403,7 +404,14 @@ def _converted(subject: str, name: str, value: Any, hint: Any) -> Any:
             return tuple(_converted(subject, name, each, inner) for each in value)
     elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list", dict: "a table"}
+    words = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        tuple: "a list",
+        dict: "a table",
+    }
     raise InputError(subject, f"'{name}' is {value!r}", f"give {words[kind]}")
 
 

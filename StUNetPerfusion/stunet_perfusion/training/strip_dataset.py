@@ -67,9 +67,7 @@ def training_slices(
     """
     wanted = recipe or NetworkInput()
     kind = input_kind(wanted.quantity)
-    plan = plan_standardization(
-        prepared, wanted.frames, wanted.size, wanted.quantity, wanted.box, window=wanted.window
-    )
+    plan = plan_standardization(prepared, wanted.frames, wanted.size, wanted.quantity, wanted.box, window=wanted.window)
     scale = kind.target_scale(target, brain, prepared.brain)
     slices = np.flatnonzero(brain.any(axis=(1, 2)))[::slice_step]
     if draw is not None:
