@@ -11,7 +11,12 @@ from science.small_cases import write_small_case
 from stunet_perfusion.networks.checkpoint import NetworkInput
 from stunet_perfusion.phantom import anatomy_by_name, drawn_heads
 from stunet_perfusion.support.errors import InputError
-from stunet_perfusion.training.curriculum import DRAWN_TO_VALIDATE_WITH, curriculum_of
+from stunet_perfusion.training.curriculum import (
+    DRAWN_TO_VALIDATE_WITH,
+    curriculum_of,
+    persons_to_validate_with,
+)
+from stunet_perfusion.training.fixed_phantoms import FixedPhantomLessons
 from stunet_perfusion.training.scanned_cases import find_cases
 from stunet_perfusion.training.settings import read_settings
 
@@ -42,3 +47,24 @@ def test_drawn_heads_are_trained_on_and_others_validate() -> None:
     assert not set(heads) & set(drawn_heads(DRAWN_TO_VALIDATE_WITH))
     with mock.patch("stunet_perfusion.phantom.named_heads.drawn_anatomy", lambda seed: f"head of seed {seed}"):
         assert anatomy_by_name(heads[3]) == "head of seed 3"
+
+
+def test_the_papers_persons_stay_the_same_and_the_heads_validate_in_turn() -> None:
+    changes = {
+        "phantoms.anatomies": ["drawn"],
+        "phantoms.validation": ["drawn"],
+        "phantoms.an_epoch": 3,
+        "phantoms.fixed": True,
+        "phantoms.slices": 2,
+        "phantoms.validation_persons": 5,
+        "phantoms.target": "reference",
+        "dose.method": "equation1",
+    }
+    nobody = curriculum_of(read_settings(None, changes | {"phantoms.validation": []}), NetworkInput())
+    assert isinstance(nobody.lessons, FixedPhantomLessons)
+    assert (nobody.lessons.slices, nobody.lessons.an_epoch) == (2, 3)
+    assert nobody.counted.startswith("Training on 3 persons in all epochs of 8 heads")
+    unseen = drawn_heads(DRAWN_TO_VALIDATE_WITH)
+    assert persons_to_validate_with(unseen, 2 * len(unseen) + 1) == [*unseen, *unseen, unseen[0]]
+    assert persons_to_validate_with(unseen, 0) == list(unseen)
+    assert persons_to_validate_with((), 5) == []

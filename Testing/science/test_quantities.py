@@ -34,9 +34,11 @@ from stunet_perfusion.networks import checkpoint
 from stunet_perfusion.networks.build import build_network
 from stunet_perfusion.networks.checkpoint import Checkpoint, CheckpointInfo, NetworkInput
 from stunet_perfusion.networks.quantities import (
+    AROUND_BOLUS,
     BOXES,
     CORRECTION_TO_FIT,
     CURVES_AND_FIT,
+    FROM_FIRST,
     IN_WORDS,
     INPUTS,
     MAPS,
@@ -240,7 +242,11 @@ def test_a_checkpoint_remembers_what_its_network_is_given_and_says(tmp_path):
         checkpoint.save(tmp_path / "a.safetensors", known.network, info)
         loaded = checkpoint.load(tmp_path / "a.safetensors").info
         assert (loaded.input.quantity, loaded.target, loaded.input.box) == (quantity, TARGET_OF[quantity], box)
+        late = replace(info, input=replace(info.input, window=FROM_FIRST))
+        checkpoint.save(tmp_path / "b.safetensors", known.network, late)
+        assert checkpoint.load(tmp_path / "b.safetensors").info.input.window == FROM_FIRST
     paper = CheckpointInfo("hess", {})
+    assert paper.input.window == AROUND_BOLUS, "files that do not tell are older than the choice"
     assert (paper.input.quantity, paper.input.box, paper.target) == (SIGNAL, TIGHT, Z_SCORE)
 
 
@@ -249,6 +255,7 @@ def test_a_checkpoint_remembers_what_its_network_is_given_and_says(tmp_path):
     [
         (CheckpointInfo("hess", {}, NetworkInput(quantity="delta R1")), r"needs another input \('delta R1'\)"),
         (CheckpointInfo("hess", {}, NetworkInput(box="round")), r"needs another box around the brain \('round'\)"),
+        (CheckpointInfo("hess", {}, NetworkInput(window="last")), r"needs other frames \('last'\)"),
         (
             CheckpointInfo("hess", {}, NetworkInput(quantity=CURVES_AND_FIT), target=CORRECTION_TO_FIT),
             "takes 0 maps and is given 5",

@@ -1,5 +1,7 @@
 """Standardization and the way back, against SimpleITK, closed forms and simulated noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -15,6 +17,7 @@ from stunet_perfusion.inference.box import (
     out_of_box,
     square_box,
 )
+from stunet_perfusion.inference.predict import plan_for
 from stunet_perfusion.inference.standardize import frame_window, plan_standardization
 from stunet_perfusion.kinetics.cbv_scale import (
     CLIP,
@@ -22,7 +25,9 @@ from stunet_perfusion.kinetics.cbv_scale import (
     cbv_scale,
     recover_scale,
 )
-from stunet_perfusion.networks.quantities import FROM_FIRST, PIXELS
+from stunet_perfusion.networks.checkpoint_document import CheckpointInfo, NetworkInput
+from stunet_perfusion.networks.quantities import FROM_FIRST, PIXELS, WINDOWS
+from stunet_perfusion.preprocessing.bolus import Bolus
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.support.errors import InputError
 
@@ -190,6 +195,15 @@ def test_extreme_signals_are_clipped(prepared):
     bright = np.full_like(prepared.series.signal[:, 0], plan.signal_mean + 7 * plan.signal_sd)
     assert (standardize_slice(plan, bright) == CLIP).all()
     assert (standardize_slice(plan, -bright) == -CLIP).all()
+
+
+def test_a_network_predicts_from_the_frames_that_it_was_trained_with(prepared):
+    """A late bolus, so that the two windows differ in more than the first frame."""
+    late = replace(prepared, bolus=Bolus(24, 30))
+    for window in WINDOWS:
+        plan = plan_for(late, CheckpointInfo("hess", {}, NetworkInput(frames=48, window=window)))
+        np.testing.assert_array_equal(plan.window, frame_window(late.series.frames, 24, 48, window))
+    assert plan.window[:3].tolist() == [0, 9, 10], "from the first frame on"
 
 
 def test_a_brain_without_contrast_between_voxels_has_no_z_score(prepared):

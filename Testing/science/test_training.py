@@ -432,3 +432,18 @@ def test_the_command_describes_a_checkpoint(tmp_path, capsys):
     assert document["multiply_accumulates_per_strip"] == per_pixel * 32 * 256
     assert document["training"] == {"epochs": 3}
     assert document["scores"] == {"r": 0.9}
+
+
+def test_the_command_writes_a_checkpoint_of_half_the_size(tmp_path, capsys):
+    whole, half = tmp_path / "hess.safetensors", tmp_path / "half.safetensors"
+    torch.manual_seed(0)
+    network = build_network("hess", {})
+    info = checkpoint.CheckpointInfo("hess", {}, input=checkpoint.NetworkInput(window="from-first"))
+    checkpoint.save(whole, network, info)
+    assert main(["checkpoint", str(whole), "--half-precision", str(half), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["file"] == str(whole)
+    assert half.stat().st_size < 0.52 * whole.stat().st_size
+    loaded = checkpoint.load(half)
+    assert loaded.info == info
+    for name, weights in network.state_dict().items():
+        torch.testing.assert_close(loaded.network.state_dict()[name], weights, rtol=1e-3, atol=1e-6, msg=name)

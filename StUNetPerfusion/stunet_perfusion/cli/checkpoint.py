@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from stunet_perfusion.cli import options
-from stunet_perfusion.networks.checkpoint import load
+from stunet_perfusion.networks.checkpoint import load, save
 from stunet_perfusion.networks.counting import multiply_accumulates, parameter_count
 from stunet_perfusion.networks.quantities import IN_WORDS
 from stunet_perfusion.support.resources import shipped_checkpoint
@@ -22,11 +22,19 @@ def command(
     path: Annotated[
         Path | None, typer.Argument(metavar="FILE", help="a .safetensors checkpoint; the shipped stU-Net by default")
     ] = None,
+    half_precision: Annotated[
+        Path | None,
+        typer.Option(
+            "--half-precision", metavar="FILE", help="also write it there with weights of 16 bits, half as large"
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """The weights are loaded and checked: a checkpoint that is described here can be used."""
     path = path or shipped_checkpoint()
     loaded = load(path)
+    if half_precision is not None:
+        save(half_precision, loaded.network, loaded.info, half_precision=True)
     info = loaded.info
     document: dict[str, Any] = {
         "file": str(path),
@@ -48,6 +56,7 @@ def command(
     table.add_row("per strip", f"{document['multiply_accumulates_per_strip'] / 1e9:.2f} x 10^9 multiply-accumulates")
     table.add_row("strip", f"{strip}, padding {info.strip.padding}")
     table.add_row("input", IN_WORDS[info.input.quantity])
+    table.add_row("window", IN_WORDS[info.input.window])
     table.add_row("predicts", IN_WORDS[info.target])
     if info.arguments.get("error"):
         learned = f"{info.learned_error:g} x the error that the network predicts"

@@ -51,7 +51,7 @@ def command(
     """Writes the phantom, every map, scores.csv and comparison.png."""
     known_method = check_dose(1.0, method)
     started = time.monotonic()
-    networks = ["hess", "stunet"] if ships("hess") else ["stunet"]
+    networks = [name for name in ("hess", "ulas") if ships(name)] + ["stunet"]
     checkpoints = [load(shipped_checkpoint(network)) for network in networks]
     with staged_output(output) as folder, options.progress_bar(quiet=json, lines=True) as progress:
         progress(0.0, "Making the phantom")

@@ -48,7 +48,7 @@ def command(
         str, typer.Option(metavar="N,N,...", help="channels per level (stunet) or per time step (hess)")
     ] = "",
     epochs: Annotated[int | None, typer.Option(min=1, help="epochs; 200 by default")] = None,
-    heads: Annotated[int | None, typer.Option(min=1, help="new phantoms per epoch; 25 by default")] = None,
+    heads: Annotated[int | None, typer.Option(min=1, help="phantoms per epoch; 25 by default")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="strips per step; 8 by default")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="first learning rate of Adam; 0.001 by default")] = None,
     strip_rows: Annotated[int | None, typer.Option(help="height of a strip; 32 by default")] = None,

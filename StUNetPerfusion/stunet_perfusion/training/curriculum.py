@@ -96,7 +96,7 @@ def _of_phantoms(
     )
     if isinstance(lessons, FixedPhantomLessons):
         lessons = replace(lessons, slices=wanted.slices)
-    persons = [unseen[n % len(unseen)] for n in range(wanted.validation_persons or len(unseen))] if unseen else []
+    persons = persons_to_validate_with(unseen, wanted.validation_persons)
     rank, count = place
     held_out: list[HeldOut] = []
     for n, head in list(enumerate(persons))[rank::count]:
@@ -122,6 +122,14 @@ def _of_phantoms(
     counted += _count(tumors, "tumor mask") if tumors else "tumors are simulated"
     held_out_described = f"{len(persons)} phantoms of unseen heads"
     return Curriculum(lessons, held_out, bool(unseen), described, held_out_described, f"{counted}.")
+
+
+def persons_to_validate_with(heads: Sequence[str], count: int) -> list[str]:
+    """The head of each person: the heads in turn.
+
+    :param count: persons; 0 takes one a head
+    """
+    return [heads[n % len(heads)] for n in range(count or len(heads))] if heads else []
 
 
 def _of_cases(
