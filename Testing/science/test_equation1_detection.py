@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from science.damaged_series import make_head
 from science.synthetic import head_of, make_series
 from stunet_perfusion.curve_fit.curve_noise import brain_noise_covariance
 from stunet_perfusion.curve_fit.equation1_detection import (
@@ -20,6 +21,7 @@ from stunet_perfusion.curve_fit.noise_covariance import RUN
 from stunet_perfusion.dose.simulate import simulate_dose, simulate_slice
 from stunet_perfusion.preprocessing.bolus import Bolus
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
+from stunet_perfusion.preprocessing.scan import prepare_scan
 
 SHAPE = (3, 56, 52)
 
@@ -117,3 +119,19 @@ def test_no_scan_is_taken_for_a_simulation(seed, blur, body):
     few = replace(prepared.series, signal=prepared.series.signal[:36], times=prepared.series.times[:36])
     brain = prepared.brain & (np.cumsum(prepared.brain).reshape(SHAPE) <= 1000)
     assert not notes_on_equation1(replace(prepared, series=few, brain=brain))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("step", "frames"), [(1, 40), (2, 20), (2, 25), (3, 16)])
+def test_short_scans_are_not_taken_for_simulations(seed, step, frames):
+    """16 to 25 frames, 2 to 3 s apart: too few to tell the mark of Equation 1 from what is taken off for drift."""
+    scan = make_head(frames=60, seed=seed)
+    series = replace(scan.series, signal=scan.series.signal[::step][:frames], times=scan.series.times[::step][:frames])
+    assert not notes_on_equation1(prepare_scan(series))
+
+
+@pytest.mark.parametrize("dose", [0.25, 0.5])
+def test_a_simulated_series_of_usual_length_is_told(dose):
+    prepared = prepare_scan(make_head(frames=60).series)
+    assert not notes_on_equation1(prepared)
+    assert notes_on_equation1(at_dose(prepared, dose))

@@ -60,6 +60,17 @@ def damaged_slice(signal):
     return signal
 
 
+def maps_at_end(signal):
+    """The scanner's own maps, taken as three more frames."""
+    signal[-3:] = 900 * np.abs(np.log(np.maximum(signal[19], 1) / np.maximum(signal[3:10].mean(0), 1)))
+    return signal
+
+
+def stripes(signal):
+    signal[40] += 250 * np.sign(np.sin(np.arange(signal.shape[3]) / 2)) * (signal[40] > 100)
+    return np.abs(signal)
+
+
 def step_up(signal):
     signal[32:] *= 1.15
     return signal
@@ -93,6 +104,8 @@ def two_boluses(signal):
         (damaged_frame(-1, 0.0), "damaged_frames", "frames"),
         (damaged_frame(25, 0.0), "damaged_frames", "frames"),
         (damaged_slice, "damaged_frames", "frames"),
+        (maps_at_end, "damaged_frames", "frames"),
+        (stripes, "damaged_frames", "frames"),
         (step_up, "level", "level"),
         (step_at_start, "level", "level"),
         (drift(1.12), "level", "level"),

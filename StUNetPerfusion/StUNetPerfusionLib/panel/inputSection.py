@@ -99,14 +99,14 @@ class InputSection:
         say(self._ui.understoodLabel, asLabel(sentence, ERROR_COLOR))
 
     def onOpenFile(self) -> None:
-        """Ask for a file and open it as a sequence."""
+        """Ask for a file and open it as a sequence; one file of a DICOM series stands for all of its folder."""
         settings = slicer.app.userSettings()
         folder = settings.value("StUNetPerfusion/LastFolder", "")
         path = qt.QFileDialog.getOpenFileName(
             slicer.util.mainWindow(),
             _("Open a DSC series"),
             folder,
-            _("DSC series") + " (*.nii *.nii.gz *.nrrd *.nhdr);;" + _("All files") + " (*)",
+            _("DSC series") + " (*.nii *.nii.gz *.nrrd *.nhdr *.dcm *.ima *.IMA *.DCM);;" + _("All files") + " (*)",
         )
         if path:
             settings.setValue("StUNetPerfusion/LastFolder", str(Path(path).parent))

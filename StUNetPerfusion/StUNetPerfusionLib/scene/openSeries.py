@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import slicer
 
-from stunet_perfusion.reading.formats import open_recording
+from stunet_perfusion.reading.formats import is_dicom, open_recording
 from stunet_perfusion.reading.recording import Recording
-from stunet_perfusion.reading.sidecar import Sidecar, read_sidecar
+from stunet_perfusion.reading.sidecar import Sidecar
 from stunet_perfusion.reading.timing import decide_echo_time, decide_times
+from stunet_perfusion.reading.whole_series import open_whole
 from stunet_perfusion.series import FEWEST_FRAMES
 from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
 from stunet_perfusion.support.progress import no_progress
@@ -51,7 +52,7 @@ def openSeries(path: str | Path, scene, echoTime: float | None = None, frameInte
     Times come from the arguments, else from the JSON file beside it, else from the file. Where none of them says,
     the frames are numbered; the panel then asks for the frame interval.
 
-    :param path: a 4-D NIfTI or NRRD file
+    :param path: a 4-D NIfTI or NRRD file; a folder of DICOM files, or one of them; a folder of volumes
     :param scene: vtkMRMLScene to add it to
     :param echoTime: TE in seconds
     :param frameInterval: seconds between frames
@@ -59,14 +60,39 @@ def openSeries(path: str | Path, scene, echoTime: float | None = None, frameInte
     :raises InputError: no such file, one that cannot be read, or one that holds a single volume
     """
     path = Path(path)
-    recording = open_recording(path, no_progress)
-    if path.is_dir() or recording.frames < 2:
+    if isOneOfMany(path):
+        path = path.absolute().parent
+    holder, recording, sidecar = open_whole(path, None, no_progress)
+    if recording.frames < 2:
         raise InputError(path.name, _("is a single volume, without frames"), _("choose the file of the dynamic series"))
-    sidecar = read_sidecar(path)
     times = _times(path.name, recording, sidecar, frameInterval)
     decidedEchoTime, _notes = decide_echo_time(recording.echo_time, sidecar, echoTime)
+    return addRecording(scene, _nameOf(holder), recording, times, decidedEchoTime)
+
+
+def isOneOfMany(path: str | Path) -> bool:
+    """Whether a file is one image of a DICOM series, whose other images lie in the same folder."""
+    path = Path(path)
+    if not path.is_file() or path.name.upper() == "DICOMDIR" or path.name.lower().endswith(EXTENSIONS):
+        return False
+    from stunet_perfusion.reading.dicom_files import read_file
+
+    try:
+        file = read_file(path) if is_dicom(path) else None
+    except StUNetPerfusionError:
+        return False
+    return file is not None and file.problem is None and len(file.images) == 1
+
+
+def addRecording(scene, name: str, recording: Recording, times: np.ndarray | None, echoTime: float | None):
+    """Add what a reader has found as a sequence, with a browser that shows it.
+
+    :param times: (T,) seconds, or None where nobody says
+    :param echoTime: seconds, or None
+    :returns: vtkMRMLSequenceNode
+    """
     signal = recording.load(no_progress)
-    sequenceNode = emptySequence(scene, _nameOf(path), decidedEchoTime)
+    sequenceNode = emptySequence(scene, name, echoTime)
     if times is None:
         sequenceNode.SetIndexName("frame")
         sequenceNode.SetIndexUnit("")

@@ -10,7 +10,9 @@ import numpy as np
 from stunet_perfusion.cases import Case
 from stunet_perfusion.cohort.numbers import NUMBERS, SCORES
 from stunet_perfusion.inference.predict import PredictedCase
+from stunet_perfusion.kinetics.result_quality import quality_of_results
 from stunet_perfusion.metrics import compare_maps, nrcbv
+from stunet_perfusion.preprocessing.quality.report import LIGHTS, QualityReport
 from stunet_perfusion.reading import read_map, read_mask
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
@@ -58,7 +60,31 @@ def measure_case(predicted: PredictedCase, case: Case) -> Measurements:
             numbers |= {name: scores.get(name) for name in SCORES}
     except InputError as error:
         notes.append(f"not scored: {error}")
+    quality = quality_of_results(predicted.prepared, predicted.aif, cbv)
+    if quality is not None:
+        numbers |= quality_numbers(quality)
+        notes += quality.sentences()
     return Measurements(numbers, tuple(notes))
+
+
+def quality_numbers(quality: QualityReport) -> dict[str, float | None]:
+    """How good a series is, in the numbers of the summary."""
+
+    def value(finding: str, number: str = "value") -> float | None:
+        found = quality.finding(finding)
+        measured = None if found is None else found.numbers.get(number)
+        return None if measured is None else float(measured)
+
+    return {
+        "quality": float(LIGHTS.index(quality.light)),
+        "temporal_snr": value("temporal_snr"),
+        "contrast_to_noise": value("contrast_to_noise"),
+        "signal_drop": value("drop"),
+        "bolus_width_s": value("width"),
+        "displacement_mm": value("motion", "largest_mm"),
+        "damaged_slices": value("damaged_frames", "damaged_slices"),
+        "drift_percent": value("level", "drift_percent"),
+    }
 
 
 def _region(case: Case, name: str, grid: Grid, notes: list[str]) -> np.ndarray | None:

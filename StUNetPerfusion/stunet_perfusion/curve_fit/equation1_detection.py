@@ -14,6 +14,7 @@ from scipy.optimize import minimize_scalar
 
 from stunet_perfusion.curve_fit.curve_noise import brain_noise_covariance
 from stunet_perfusion.dose.simulate import moving_average
+from stunet_perfusion.preprocessing.bolus import end_of_first_pass
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
 
 #: Frames of the moving average of Equation 1, as the paper has it.
@@ -22,19 +23,47 @@ _WINDOW = 5
 #: A lower dose is not looked for; and one beyond this is not told from the full one.
 _LEAST_SHARE, _FULL = 0.01, 0.95
 
+#: Correlation of noise with that of frames that Equation 1 does not reach, and how far that with the others is below.
+_FAR_AGAINST, _NEAR_AGAINST = 0.05, 0.06
+
+#: Fewer frames without bolus tell nothing.
+_FEWEST_FRAMES = 14
+
 #: A series that has kept less than this bears the trace without doubt, where so many voxels of the brain say so.
 _DOUBTLESS, _FEWEST_VOXELS = 0.8, 1000
 
 
 def notes_on_equation1(prepared: PreparedSeries) -> list[str]:
     """A sentence, where a series bears the trace: whoever takes it for a scan would take its noise for that of one."""
-    enough = np.count_nonzero(prepared.brain) >= _FEWEST_VOXELS
-    if not enough or dose_from_noise(brain_noise_covariance(prepared)) >= _DOUBTLESS:
+    if np.count_nonzero(prepared.brain) < _FEWEST_VOXELS or _quiet_frames(prepared) < _FEWEST_FRAMES:
+        return []
+    texture = brain_noise_covariance(prepared)
+    if dose_from_noise(texture) >= _DOUBTLESS or not has_the_pattern(texture):
         return []
     return [
         "The noise is that of a series whose dose was lowered by Equation 1 of the paper: a simulation, less noisy "
         "than a scan of that dose."
     ]
+
+
+def has_the_pattern(texture: np.ndarray) -> bool:
+    """Whether noise runs against that of the next two frames, and not of those after them: that is Equation 1's mark.
+
+    In a short series what is taken away for drift and bolus leaves noise that runs against itself at all distances.
+
+    :param texture: as `dose_from_noise`
+    """
+    of_scanner = texture[0] - texture[-1]
+    if not of_scanner[0] > 0 or len(of_scanner) < _WINDOW:
+        return False
+    near, far = of_scanner[1:3] / of_scanner[0], of_scanner[3:_WINDOW] / of_scanner[0]
+    return bool(far.min() > -_FAR_AGAINST and near.mean() < far.mean() - _NEAR_AGAINST and near.max() < -_FAR_AGAINST)
+
+
+def _quiet_frames(prepared: PreparedSeries) -> int:
+    """Frames in which hardly anything but noise is seen."""
+    frames = prepared.series.frames
+    return prepared.bolus.arrival + frames - end_of_first_pass(prepared.bolus, frames)
 
 
 def dose_from_noise(texture: np.ndarray) -> float:

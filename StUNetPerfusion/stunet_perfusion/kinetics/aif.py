@@ -154,8 +154,8 @@ def aif_from_file(
             Setting.AIF_IS_SIGNAL,
         )
     values = _read_numbers(path)
-    if len(values) == series.frames + dropped:
-        values = values[dropped:]
+    if len(values) == series.frames + dropped + prepared.dropped_last:
+        values = values[dropped : dropped + series.frames]
     elif len(values) != series.frames:
         frames = f"{series.frames}" if not dropped else f"{series.frames + dropped} ({series.frames} steady)"
         raise InputError(

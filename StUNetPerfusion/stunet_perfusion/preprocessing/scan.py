@@ -40,7 +40,14 @@ from stunet_perfusion.preprocessing.quality.frame_order import (
     wrong_order,
 )
 from stunet_perfusion.preprocessing.quality.injections import injections_of
-from stunet_perfusion.preprocessing.quality.level import MOST_STEPS, Trend, level_of, outliers, trend_of
+from stunet_perfusion.preprocessing.quality.level import (
+    MOST_STEPS,
+    Trend,
+    level_of,
+    other_images,
+    outliers,
+    trend_of,
+)
 from stunet_perfusion.preprocessing.quality.look import Dip, Look, look_at, rough_dip
 from stunet_perfusion.preprocessing.quality.noise import signal_numbers
 from stunet_perfusion.preprocessing.quality.report import Finding, Mended, QualityReport
@@ -209,10 +216,11 @@ def _damage(series: DscSeries, brain: np.ndarray, look: Look) -> np.ndarray:
     if np.count_nonzero(~empty) < max(8, len(empty) // 2):
         fact = f"has {np.count_nonzero(empty)} empty frames of {len(empty)}"
         raise InputError(series.name, fact, "give the complete dynamic series")
-    bridged_look = look.bridging(empty)
+    unlike = other_images(look.bridging(empty))
+    bridged_look = look.bridging(empty | unlike)
     dip = rough_dip(bridged_look.curve)
     off = outliers(level_of(bridged_look, dip, None, len(brain)), dip) != 0
-    damaged = off | empty[None]
+    damaged = off | (empty | unlike | other_images(bridged_look, dip))[None]
     whole = _whole(damaged)
     few = np.count_nonzero(whole) <= max(3, round(_FEW_DAMAGED * len(whole)))
     order = wrong_order(look.bridging(whole) if few else bridged_look)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from stunet_perfusion.reading.dicom_choice import images_of_one_series
 from stunet_perfusion.reading.dicom_files import DicomFile, read_file, read_files
 from stunet_perfusion.reading.dicom_frames import sort_into_frames
-from stunet_perfusion.reading.dicom_geometry import grid_of, slices_of
+from stunet_perfusion.reading.dicom_geometry import LEAST_MOVEMENT, grid_of, movement, slices_of
 from stunet_perfusion.reading.dicom_headers import ImageHeader
 from stunet_perfusion.reading.dicom_pixels import stored_frames
 from stunet_perfusion.reading.recording import Recording, empty_signal
@@ -26,10 +27,32 @@ def open_dicom(path: Path, progress: Progress, wanted: str | None = None) -> Rec
     :raises InputError: no series or several; slices or frames missing, doubled, or of different geometry
     """
     files = read_files(path, progress) if path.is_dir() else _whole_series(path)
+    return _recording(path, files, wanted)
+
+
+def open_dicom_files(paths: Sequence[Path], progress: Progress) -> Recording:
+    """`open_dicom` for the files of one series, wherever they lie, as a DICOM database knows them.
+
+    :raises InputError: none is a DICOM image, or as `open_dicom`
+    """
+    files = [file for path in paths if (file := read_file(path)) is not None]
+    if not files:
+        raise InputError(paths[0].parent, "holds no DICOM images", "choose a DICOM series")
+    progress(1.0, "read DICOM headers")
+    return _recording(paths[0].parent, files, None)
+
+
+def _recording(path: Path, files: list[DicomFile], wanted: str | None) -> Recording:
     images, notes = images_of_one_series(path, files, wanted)
     slices = slices_of(path.name, images)
     frames = sort_into_frames(path.name, slices)
-    grid = grid_of([of_slice[0] for of_slice in slices])
+    moved = movement(slices)
+    grid = grid_of(frames.table[0] if moved > LEAST_MOVEMENT else [of_slice[0] for of_slice in slices])
+    if moved > LEAST_MOVEMENT:
+        notes = (
+            *notes,
+            f"The slices were moved by up to {moved:.2g} mm in mid-series (table, or prospective motion correction).",
+        )
 
     def load(progress: Progress) -> np.ndarray:
         signal = empty_signal(path.name, len(frames.table), grid)

@@ -32,8 +32,9 @@ def images_of_one_series(
     if problem is not None:
         raise problem
     images, notes = _magnitude(path, [image for file in chosen for image in file.images])
+    images, derived_notes = _without_derived(images)
     _refuse_several_echoes(path, images)
-    return images, (*notes, *_scale_notes(images))
+    return images, (*notes, *derived_notes, *_scale_notes(images))
 
 
 def _files_of_series(path: Path, files: list[DicomFile], wanted: str | None) -> list[DicomFile]:
@@ -96,6 +97,15 @@ def _magnitude(path: Path, images: list[ImageHeader]) -> tuple[list[ImageHeader]
         raise InputError(path, f"holds {left} images", "give the series with the magnitude images")
     kept = [image for image in images if image.component == wanted]
     return kept, (f"{len(images) - len(kept)} {left} images of the series were left out.",)
+
+
+def _without_derived(images: list[ImageHeader]) -> tuple[list[ImageHeader], tuple[str, ...]]:
+    """The images that the scanner measured, where it put maps that it computed from them into the same series."""
+    measured = [image for image in images if not image.derived]
+    left = len(images) - len(measured)
+    if not left or left > len(measured):
+        return images, ()
+    return measured, (f"{left} derived images of the series, such as maps of the scanner, were left out.",)
 
 
 def _refuse_several_echoes(path: Path, images: list[ImageHeader]) -> None:

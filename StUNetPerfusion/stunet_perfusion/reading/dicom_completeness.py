@@ -34,6 +34,13 @@ def refuse_doubled(name: str, slices: list[list[ImageHeader]]) -> None:
             doubled = [alike for value, alike in seen.items() if len(alike) > 1 and value is not None]
             if len(seen) > 1 and doubled:
                 first, second = doubled[0][:2]
+                if all(len(alike) == 2 for alike in seen.values()) and first.uid != second.uid:
+                    raise InputError(
+                        name,
+                        f"holds two images for every frame of slice {z + 1} ({first.name} and {second.name}, ...): "
+                        "label and control of arterial spin labeling, or each file twice",
+                        "give one series of a contrast bolus (DSC), without copies",
+                    )
                 more = sum(len(alike) - 1 for alike in doubled) - 1
                 others = "" if more == 0 else f", and {more} more of this slice"
                 raise InputError(

@@ -16,6 +16,8 @@ from stunet_perfusion.reading.dicom_enhanced import ENHANCED_TAGS, enhanced_imag
 from stunet_perfusion.reading.dicom_headers import IMAGE_TAGS, ImageHeader, PixelSource, image_header, image_values
 from stunet_perfusion.reading.dicom_mosaic import MOSAIC_TAGS, is_mosaic, mosaic_images
 from stunet_perfusion.reading.dicom_philips import PHILIPS_TAGS, philips_values, scale_slope
+from stunet_perfusion.reading.dicom_uih import UIH_TAGS, is_uih_grid, uih_images
+from stunet_perfusion.reading.packed_files import refuse_packed
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.progress import Progress
 
@@ -37,6 +39,7 @@ _SPECIFIC_TAGS = [
     *ENHANCED_TAGS,
     *map(Tag, MOSAIC_TAGS),
     *map(Tag, PHILIPS_TAGS),
+    *map(Tag, UIH_TAGS),
 ]
 
 #: What pydicom runs into in damaged files, some of it only when a value is asked for.
@@ -89,6 +92,7 @@ def read_files(folder: Path, progress: Progress) -> list[DicomFile]:
         if number % _FILES_PER_REPORT == 0:
             progress(number / len(paths), f"reading DICOM header {number + 1} of {len(paths)}")
     if not files:
+        refuse_packed(folder, paths)
         raise InputError(folder, "holds no DICOM images", "give the folder with the DICOM files of one series")
     return files
 
@@ -137,6 +141,8 @@ def _images(path: Path, dataset: pydicom.Dataset) -> list[ImageHeader]:
         if is_enhanced(dataset):
             return enhanced_images(path, dataset, syntax, uid)
         _refuse_frames_without_place(path, dataset)
+        if is_uih_grid(dataset):
+            return uih_images(path, dataset, syntax, uid)
         values = image_values(dataset) | philips_values(dataset)
         shape = int(dataset.Rows), int(dataset.Columns)
         image = image_header(values, PixelSource(path, syntax), uid, shape, scale_slope(dataset))

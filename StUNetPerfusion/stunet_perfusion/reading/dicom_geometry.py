@@ -10,6 +10,10 @@ from stunet_perfusion.support.errors import InputError
 
 #: Positions are written with a few digits; the same slice may differ by this much, mm.
 _SAME_PLACE = 0.05
+#: Slices that are moved in mid-series (prospective motion correction) stay within this share of their distance.
+_MOVED = 0.3
+#: A note is worth a movement of that many millimeters.
+LEAST_MOVEMENT = 0.1
 #: Direction cosines likewise.
 _SAME_DIRECTION = 1e-3
 #: Share of the slice distance by which gaps may differ before a slice is missing or out of place.
@@ -25,16 +29,35 @@ def slices_of(name: str, headers: list[ImageHeader]) -> list[list[ImageHeader]]:
     first = headers[0]
     for header in headers[1:]:
         _check_same_frame(name, header, first)
+    slices = _by_place(headers, _SAME_PLACE)
+    moved = _by_place(headers, _MOVED * first.slice_spacing)
+    if len(moved) < len(slices) and len({len(of_slice) for of_slice in moved}) == 1:
+        # The slices were moved in mid-series, by less than they are apart: each is still one slice.
+        slices = moved
+    _check_even(name, slices)
+    _check_straight(name, slices)
+    return slices
+
+
+def movement(slices: list[list[ImageHeader]]) -> float:
+    """By how much the images of a slice were moved against each other, mm."""
+    if not slices:
+        return 0.0
+    places = [np.array([image.position for image in of_slice]) for of_slice in slices]
+    return float(max(np.linalg.norm(np.ptp(of_slice, axis=0)) for of_slice in places))
+
+
+def _by_place(headers: list[ImageHeader], apart: float) -> list[list[ImageHeader]]:
+    """Images by their place across the slices; those that are less than `apart` mm from the next are in one slice."""
+    first = headers[0]
     distances = np.array([first.normal @ header.position for header in headers])
     order = np.argsort(distances, kind="stable")
-    new_slice = np.concatenate([[False], np.diff(distances[order]) > _SAME_PLACE])
+    new_slice = np.concatenate([[False], np.diff(distances[order]) > apart])
     slices: list[list[ImageHeader]] = [[]]
     for index, starts in zip(order, new_slice, strict=True):
         if starts:
             slices.append([])
         slices[-1].append(headers[index])
-    _check_even(name, slices)
-    _check_straight(name, slices)
     return slices
 
 

@@ -73,6 +73,7 @@ class ImageHeader:
 
     :param uid: what only this image and its copies have
     :param component: "magnitude", "phase", "real" or "imaginary"; empty where the file does not say
+    :param derived: computed from other images, as the header says
     :param scale_slope: Philips' private factor between what is displayed and what the scanner measured
     :param announced_frames: how many frames the series should have
     :param moments: what each rule's tag says of the image's frame, by tag
@@ -81,6 +82,7 @@ class ImageHeader:
     source: PixelSource
     uid: str
     component: str
+    derived: bool
     shape: tuple[int, int]
     position: np.ndarray
     row_direction: np.ndarray
@@ -132,6 +134,7 @@ def image_header(
         source=source,
         uid=uid,
         component=_component(values),
+        derived=_is_derived(values),
         shape=shape,
         position=np.array(_needed(values, "ImagePositionPatient"), dtype=float).reshape(3),
         row_direction=orientation[:3] / np.linalg.norm(orientation[:3]),
@@ -167,6 +170,12 @@ def _component(values: Mapping[str, Any]) -> str:
     words = () if isinstance(image_type, str) else tuple(image_type)[2:]
     spelled = (str(values.get("ComplexImageComponent") or ""), *words)
     return next((_COMPONENTS[word] for word in spelled if word in _COMPONENTS), "")
+
+
+def _is_derived(values: Mapping[str, Any]) -> bool:
+    image_type = values.get("ImageType") or ()
+    words = (image_type,) if isinstance(image_type, str) else tuple(image_type)
+    return bool(words) and str(words[0]).upper() == "DERIVED"
 
 
 def _seconds(values: Mapping[str, Any], keyword: str) -> float | None:

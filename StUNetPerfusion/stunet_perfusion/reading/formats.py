@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stunet_perfusion.reading.packed_files import refuse_packed
 from stunet_perfusion.reading.recording import Recording
 from stunet_perfusion.reading.stream import readable
 from stunet_perfusion.support.errors import InputError
@@ -40,6 +41,7 @@ def open_recording(path: Path, progress: Progress, wanted: str | None = None) ->
         from stunet_perfusion.reading.dicom import open_dicom
 
         return open_dicom(path, progress, wanted)
+    refuse_packed(path, [path])
     raise InputError(
         path, "is of no known format", "give a .nii, .nii.gz, .nrrd or .seq.nrrd file, or a folder of DICOM files"
     )

@@ -46,7 +46,7 @@ def read_series(
     if path.name.upper() == "DICOMDIR" and path.is_file():
         path = path.absolute().parent
     headers = _HEADERS if path.is_dir() else 0.0
-    path, recording, sidecar = _open(path, which, part_of(progress, 0.0, headers))
+    path, recording, sidecar = open_whole(path, which, part_of(progress, 0.0, headers))
     if recording.frames == 1:
         raise InputError(path.name, "is a single volume, without frames", "give the 4-D dynamic series")
     times, time_notes = decide_times(path.name, recording.frames, recording.times, sidecar, frame_interval)
@@ -58,8 +58,11 @@ def read_series(
     return check_series(DscSeries(signal, times, recording.grid, te, path.name, notes, simulated))
 
 
-def _open(path: Path, which: str | None, progress: Progress) -> tuple[Path, Recording, Sidecar]:
-    """What holds the series (a folder may hold it in one of its files), its header and its sidecar."""
+def open_whole(path: Path, which: str | None, progress: Progress) -> tuple[Path, Recording, Sidecar]:
+    """What holds the series (a folder may hold it in one of its files), its header and its sidecar.
+
+    :raises InputError: no series, or several
+    """
     found = find_series(path, which) if path.is_dir() else None
     if found is None:
         return path, open_recording(path, progress, which), read_sidecar(path)

@@ -14,6 +14,7 @@ from stunet_perfusion import __version__
 from stunet_perfusion.inference.predict import PredictedCase, PredictionSettings, predict_case
 from stunet_perfusion.inference.trained_doses import note_on_simulation
 from stunet_perfusion.kinetics.concentration import baseline_signal
+from stunet_perfusion.kinetics.result_quality import quality_of_results
 from stunet_perfusion.networks.checkpoint import Checkpoint, load
 from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.runs.curves import describe_curves
@@ -169,6 +170,7 @@ def prediction_report(
     :param normalized: the map in multiples of white matter, where it has been computed already
     """
     prepared = case.prepared
+    quality = quality_of_results(prepared, case.aif, case.map.cbv)
     normalized = normalized or normalized_prediction(case)
     simulated = prepared.series.simulated
     mismatch = note_on_simulation(checkpoint.info, simulated)
@@ -194,7 +196,7 @@ def prediction_report(
         "cbv_of_z_score": asdict(case.map.scale),
         "network_output_over_brain": asdict(case.map.network_scale),
         "uncertainty_is": case.map.uncertainty_is,
-        "quality": None if prepared.quality is None else prepared.quality.document(),
+        "quality": None if quality is None else quality.document(),
         "notes": [*prepared.series.notes, *([mismatch] if mismatch else []), *mask_notes, *normalized.notes],
     }
 

@@ -17,6 +17,7 @@ from stunet_perfusion.kinetics.reference.maps import (
     reference_maps,
     transit_time,
 )
+from stunet_perfusion.kinetics.result_quality import quality_of_results
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
 from stunet_perfusion.series import DscSeries, is_evenly_spaced
 from stunet_perfusion.support.progress import (
@@ -134,6 +135,7 @@ def describe_reference(case: ReferenceCase, settings: ReferenceSettings) -> dict
     """What the maps were computed with, as JSON. Frames are numbered from 0 in the input."""
     prepared, series = case.prepared, case.prepared.series
     dropped = prepared.dropped_frames
+    quality = quality_of_results(prepared, case.aif, case.maps["cbv"], case.maps["mtt"])
     return {
         "frames": series.frames + dropped + prepared.dropped_last,
         "dropped_frames": dropped,
@@ -150,7 +152,7 @@ def describe_reference(case: ReferenceCase, settings: ReferenceSettings) -> dict
             "curve": [float(value) for value in case.aif.curve],
         },
         "leakage_correction": case.leakage,
-        "quality": None if prepared.quality is None else prepared.quality.document(),
+        "quality": None if quality is None else quality.document(),
         "notes": [*series.notes, *case.notes],
     }
 

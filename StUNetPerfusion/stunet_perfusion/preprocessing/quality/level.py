@@ -31,6 +31,9 @@ LEAST_DRIFT = 0.025
 #: Fewer frames than this after a first pass tell no drift.
 _FEWEST_TAIL = 6
 
+#: How much more the voxels of a garbled frame differ than those of the frames around it, as a logarithm.
+_LEAST_SPREAD, _LEAST_SPREAD_IN_BOLUS, _LAST = 0.15, 0.4, 4
+
 #: A level that is damaged for longer is no single frame, but a step.
 LONGEST_OUTLIER = 3
 
@@ -147,7 +150,7 @@ def _off(level: np.ndarray, dip: Dip, least: float) -> np.ndarray:
     """
     frames = len(level)
     # A median keeps the edge of a step, and passes over what is off for up to three frames.
-    usual = ndimage.median_filter(level, 2 * LONGEST_OUTLIER + 1, mode="nearest")
+    usual = running_median(level, 2 * LONGEST_OUTLIER + 1)
     off = level - usual
     quiet = dip.quiet(frames)
     noise = 1.4826 * float(np.median(np.abs(off[quiet]))) if quiet.any() else 0.0
@@ -161,6 +164,34 @@ def _off(level: np.ndarray, dip: Dip, least: float) -> np.ndarray:
         else:
             break
     return np.where(damaged, off, 0.0)
+
+
+def running_median(curve: np.ndarray, width: int) -> np.ndarray:
+    """(T,) median over the `width` frames around each; at the ends, over the first or last ones."""
+    frames = len(curve)
+    width = min(width, frames)
+    starts = np.clip(np.arange(frames) - width // 2, 0, frames - width)
+    return np.median(curve[starts[:, None] + np.arange(width)], axis=1)
+
+
+def other_images(look: Look, dip: Dip | None = None) -> np.ndarray:
+    """(T,) bool: frames that are images of another kind, or garbled: their voxels differ in all directions.
+
+    A bolus does that, too, but slowly. So a frame counts whose voxels differ from their usual signal by far more than
+    in the frames around it.
+
+    :param dip: where the bolus is, where that is known: less is asked for in the other frames
+    """
+    logarithm = look.logarithm
+    spread = 1.4826 * np.median(np.abs(logarithm - np.median(logarithm, axis=1)[:, None]), axis=1)
+    off = spread - running_median(spread, 2 * LONGEST_OUTLIER + 3)
+    quiet = np.zeros(len(spread), bool) if dip is None else dip.quiet(len(spread))
+    noise = 1.4826 * float(np.median(np.abs(off[quiet] if quiet.any() else off)))
+    limit = np.where(quiet, max(_LEAST_SPREAD, _CLEAR * noise), max(_LEAST_SPREAD_IN_BOLUS, _CLEAR * noise))
+    limit[: (0 if dip is None else dip.unsteady) + 1] = np.inf
+    # No bolus passes in the last frames, where scanners put their own maps.
+    limit[-_LAST:] = np.minimum(limit[-_LAST:], max(_LEAST_SPREAD, _CLEAR * noise))
+    return off > limit
 
 
 def trend_of(look: Look, dip: Dip, damaged: np.ndarray, caution: float = 1.0) -> Trend:

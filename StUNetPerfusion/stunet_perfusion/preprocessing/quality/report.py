@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 Light = Literal["green", "yellow", "red"]
 
-_ORDER: tuple[Light, ...] = ("green", "yellow", "red")
+#: From good to bad.
+LIGHTS: tuple[Light, ...] = ("green", "yellow", "red")
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class QualityReport:
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """What is not green, worst first."""
-        return tuple(sorted((f for f in self.findings if f.light != "green"), key=lambda f: -_ORDER.index(f.light)))
+        return tuple(sorted((f for f in self.findings if f.light != "green"), key=lambda f: -LIGHTS.index(f.light)))
 
     def finding(self, name: str) -> Finding | None:
         """The finding of that name, or None."""
@@ -114,7 +115,7 @@ class QualityReport:
 
 def worst(lights: Iterable[Light]) -> Light:
     """The worst of some lights; green where there is none."""
-    return max(lights, key=_ORDER.index, default="green")
+    return max(lights, key=LIGHTS.index, default="green")
 
 
 def light_of(value: float, yellow: float, red: float) -> Light:
