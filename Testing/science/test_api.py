@@ -137,13 +137,15 @@ def test_reference_is_what_the_command_line_computes_and_changes_nothing(case, t
     read = sp.read(case.series)
     read.signal.flags.writeable = False
     vessels = read_map(case.files["tumor"])[0].astype(np.uint8)
-    maps = sp.reference(read, vessels=vessels, baseline="first", leakage_correction=True, absolute=True)
+    maps = sp.reference(read, vessels=vessels, baseline="first", leakage_correction=True)
     arguments = ["reference", str(case.series), "--vessels", str(case.files["tumor"]), "--baseline", "first"]
     output = tmp_path / "maps"
-    assert main([*arguments, "--leakage-correction", "--absolute", "--output", str(output)]) == 0
+    assert main([*arguments, "--leakage-correction", "--output", str(output)]) == 0
     for name in ("cbv", "cbf", "mtt", "k2", "ncbv"):
         np.testing.assert_array_equal(getattr(maps, name), read_map(output / f"{name}.nii.gz")[0])
-    assert maps.units["cbv"] == "ml/100 g"
+    assert maps.units["cbv"] == "fraction"
+    with pytest.raises(InputError, match="shows no vein"):
+        sp.reference(read, vessels=vessels, absolute=True)
     assert maps.aif.source.startswith("vessel mask")
 
 

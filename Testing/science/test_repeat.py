@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from science.small_cases import SHAPE, small_checkpoint, small_series, write_small_case
+from science.synthetic import gamma_variate
 from stunet_perfusion.cli import main
 from stunet_perfusion.reading import read_map
 from stunet_perfusion.runs.provenance import sha256_of_array
@@ -76,14 +77,24 @@ def test_the_report_holds_the_hash_of_every_map(folder):
         assert entry["sha256"] == sha256_of_array(values)
 
 
+def test_absolute_maps_come_out_again(folder, capsys):
+    series = small_series()
+    np.savetxt(folder / "aif.txt", 400 * gamma_variate(series.times, 16.0, 5.0))
+    words = ["reference", str(folder / "case" / "dsc.nii.gz"), "--output", str(folder / "out"), "--json"]
+    assert main([*words, "--absolute", "--aif", str(folder / "aif.txt")]) == 0
+    status, answer = repeat(folder / "out" / "report.json", capsys)
+    assert status == 0
+    assert all(map_["identical"] for map_ in answer["maps"])
+
+
 @pytest.mark.parametrize("baseline", ["first", "6"])
 def test_reference_maps_come_out_again(folder, capsys, baseline):
     mask = np.zeros(SHAPE, bool)
     mask[1, 18:22, 8:12] = True
     write_map(folder / "vessels.nii.gz", mask, small_series().grid)
     words = ["reference", str(folder / "case" / "dsc.nii.gz"), "--output", str(folder / "out"), "--json"]
-    words += ["--vessels", str(folder / "vessels.nii.gz"), "--baseline", baseline, "--leakage-correction"]
-    assert main([*words, "--absolute", "--echo-time", "0.04"]) == 0
+    words += ["--baseline", baseline, "--leakage-correction", "--echo-time", "0.04"]
+    assert main([*words, "--vessels", str(folder / "vessels.nii.gz")]) == 0
     status, answer = repeat(folder / "out" / "report.json", capsys)
     assert status == 0
     assert [map_["name"] for map_ in answer["maps"]] == ["ncbv", "cbv", "cbf", "mtt", "k2"]

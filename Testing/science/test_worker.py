@@ -215,7 +215,7 @@ def test_a_slice_without_brain_is_previewed_as_nothing(worker):
     ("settings", "dose"),
     [
         (ReferenceSettings(), 1.0),
-        (ReferenceSettings(baseline="first", absolute=True), 0.5),
+        (ReferenceSettings(baseline="first"), 0.5),
         (ReferenceSettings(baseline=4, leakage_correction=True), 1.0),
     ],
 )
@@ -234,6 +234,15 @@ def test_reference_is_the_command_line_s_reference(worker, prepared, settings, d
     assert report["notes"][-1].startswith("Normal white matter was not found")
     assert described.items() <= report.items()
     np.testing.assert_array_equal(load(worker, found["aif"]["voxels"]), expected.aif.voxels)
+
+
+def test_all_maps_are_those_of_the_command_line(worker, prepared):
+    expected = reference_case(prepared, ReferenceSettings(all_maps=True)).maps
+    found = worker.ask("reference", series="head", all_maps=True)["maps"]
+    assert expected.keys() <= found.keys()
+    assert found.keys() - expected.keys() == {"ncbv_corrected", "ncbv_corrected_bidirectional"}
+    for name, values in expected.items():
+        np.testing.assert_array_equal(load(worker, found[name]["file"]), values)
 
 
 @pytest.mark.parametrize("method", ["equation1", "noise-matched"])

@@ -51,7 +51,9 @@ def command(
     which: options.Which = None,
     echo_time: options.EchoTime = None,
     frame_interval: options.FrameInterval = None,
-    absolute: Annotated[bool, typer.Option("--absolute", help="write CBV in ml/100 g and CBF in ml/100 g/min")] = False,
+    absolute: Annotated[
+        bool, typer.Option("--absolute", help="CBV in ml/100 g and CBF in ml/100 g/min; needs a vein, or --aif")
+    ] = False,
     leakage_correction: Annotated[
         bool, typer.Option("--leakage-correction", help="correct CBV for leakage (Boxerman 2006); writes k2.nii.gz too")
     ] = False,

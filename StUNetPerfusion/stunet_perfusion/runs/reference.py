@@ -15,6 +15,7 @@ from stunet_perfusion.kinetics.aif import (
     aif_from_vessels,
     automatic_aif,
 )
+from stunet_perfusion.kinetics.aif_quality import judge_aif
 from stunet_perfusion.kinetics.concentration import baseline_signal
 from stunet_perfusion.kinetics.reference.case import ReferenceSettings, describe_reference, reference_case
 from stunet_perfusion.preprocessing.mending import parse_mend
@@ -196,6 +197,11 @@ def run_reference(
         maps |= ratios_to_white_matter(case.maps, prepared.brain, unit)
     report = describe_reference(case, request.settings)
     report["white_matter"] = normalized.report
+    # In absolute maps white matter's CBV no longer tells how much tissue the artery holds.
+    share = None if request.settings.absolute or unit.region is None else normalized.report["cbv"]
+    quality = judge_aif(case.aif, prepared, share)
+    report["aif"]["quality"] = quality.as_json()
+    notes += quality.sentences
     report["notes"] = [*report["notes"], *notes, *normalized.notes]
     report["curves"] = describe_curves(prepared, unit.region)
     baseline = baseline_signal(prepared.series.signal, case.baseline_frames)

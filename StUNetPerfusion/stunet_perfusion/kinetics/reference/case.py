@@ -18,6 +18,7 @@ from stunet_perfusion.kinetics.reference.maps import (
     transit_time,
 )
 from stunet_perfusion.kinetics.result_quality import quality_of_results
+from stunet_perfusion.kinetics.venous_output import BLOOD_RELAXIVITY, find_venous_output
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
 from stunet_perfusion.series import DscSeries, is_evenly_spaced
 from stunet_perfusion.support.progress import (
@@ -37,7 +38,7 @@ class ReferenceSettings:
     """What is wanted of the reference.
 
     :param baseline: S0 from the `first` frame, from all before the bolus (`auto`), or from that many frames
-    :param absolute: CBV in ml/100 g and CBF in ml/100 g/min
+    :param absolute: CBV in ml/100 g and CBF in ml/100 g/min; the artery's partial volume is corrected by a vein
     :param leakage_correction: correct CBV for leakage, with a map `k2` on top
     :param all_maps: the maps of `all_maps` and Tmax, too
     """
@@ -83,7 +84,8 @@ def reference_case(
 
     :param find_aif: finds the arterial input, given the number of baseline frames too
     :param workers: processes that deconvolve; None takes as many as help
-    :raises InputError: as `baseline_frames`, the functions of `aif`, and `correct_leakage`
+    :raises InputError: as `baseline_frames`, the functions of `aif`, `correct_leakage`, and `find_venous_output` where
+        absolute maps are wanted
     """
     series, brain = prepared.series, prepared.brain
     s0_frames = baseline_frames(settings.baseline, prepared.bolus)
@@ -116,9 +118,17 @@ def reference_case(
         computed = replace(computed, cbv=corrected.cbv, mtt=transit)
         extra["k2"] = corrected.k2
         leakage = {"method": "Boxerman-Schmainda-Weisskoff", "not_enhancing_voxels": corrected.not_enhancing}
-    if settings.absolute:
-        computed = absolute_maps(computed)
     notes = _notes_on_times(series)
+    if settings.absolute:
+        # Whoever gives a curve knows what it is. One that was measured in the image holds tissue.
+        if aif.voxels is not None:
+            vein = find_venous_output(prepared, aif, s0_frames)
+            scale = np.float32(vein.factor * BLOOD_RELAXIVITY)
+            computed = replace(computed, cbv=computed.cbv * scale, cbf=computed.cbf * scale)
+            notes += (vein.note,)
+        else:
+            notes += ("Absolute values are as right as the arterial input that was given: no vein corrects them.",)
+        computed = absolute_maps(computed)
     known = _ABSOLUTE_UNITS if settings.absolute else _UNITS
     if settings.all_maps:
         others = extra_maps(
