@@ -45,7 +45,7 @@ def test_drawn_heads_are_trained_on_and_others_validate() -> None:
         "; validating on none; tumors are simulated."
     )
     assert not set(heads) & set(drawn_heads(DRAWN_TO_VALIDATE_WITH))
-    with mock.patch("stunet_perfusion.phantom.named_heads.drawn_anatomy", lambda seed: f"head of seed {seed}"):
+    with mock.patch("stunet_perfusion.phantom.named_heads._drawn_head", lambda seed: f"head of seed {seed}"):
         assert anatomy_by_name(heads[3]) == "head of seed 3"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -129,8 +129,11 @@ def anatomy_from_labels(path: str | Path) -> Anatomy:
     return _with_skull(Anatomy(tissue, grid, path.name))
 
 
+@lru_cache(maxsize=1)
 def mni_anatomy() -> Anatomy:
     """The MNI152 head, from the gray and white matter maps that come with nilearn. Nothing is downloaded.
+
+    It takes seconds to make, and is one and the same for all of a process: its tissue is not to be written to.
 
     :raises InputError: nilearn is not installed
     """
@@ -158,7 +161,9 @@ def mni_anatomy() -> Anatomy:
     image = sitk.ConstantPad(sitk.DICOMOrient(image, "LPS"), margin, margin, 0)
     tissue = sitk.GetArrayFromImage(image)
     grid = Grid.from_lps(tissue.shape, image.GetOrigin(), image.GetSpacing(), image.GetDirection())
-    return _with_skull(Anatomy(tissue, grid, "mni"))
+    head = _with_skull(Anatomy(tissue, grid, "mni"))
+    head.tissue.flags.writeable = False
+    return head
 
 
 def _tissue_from_mni(gray: np.ndarray, white: np.ndarray, brain: np.ndarray, affine: np.ndarray) -> np.ndarray:
