@@ -22,11 +22,14 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "compare", "lower_dose", "predict", "read", "reference"]
 
 
-def __getattr__(name: str) -> Any:
-    """The functions of `api`, imported at their first use: 3D Slicer imports the package and must not wait for them."""
-    if name.startswith("_") or name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("stunet_perfusion.api"), name)
+# Type checkers would take any name for one of these, and see no misspelled one.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """The functions of `api`, imported at their first use: 3D Slicer imports the package and must not wait."""
+        if name.startswith("_") or name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module("stunet_perfusion.api"), name)
 
 
 def __dir__() -> list[str]:
