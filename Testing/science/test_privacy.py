@@ -84,7 +84,10 @@ def test_a_report_that_may_not_say_where_its_input_is_asks_for_it(source, tmp_pa
     report = str(tmp_path / "out" / "report.json")
     capsys.readouterr()
     assert main(["repeat", report]) == 2
-    sentence = "does not say where its input is, since the path names the patient; give the file (--input PATH)"
+    sentence = (
+        "does not say where its input is, since the path would name the patient, or was to be left out; "
+        "give the file (--input PATH)"
+    )
     assert sentence in capsys.readouterr().err
     assert main(["repeat", report, "--input", str(source), "--mask", str(mask), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["equal"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from stunet_perfusion.cohort.cluster import Workers
 from stunet_perfusion.cohort.jobs import CaseJob, CaseOutcome, run_job
+from stunet_perfusion.support.folders import STAGE_PREFIX
 from stunet_perfusion.support.progress import Progress, no_progress
-from stunet_perfusion.support.staged import STAGE_PREFIX
 
 if TYPE_CHECKING:
     from distributed import Future

@@ -20,6 +20,7 @@ from stunet_perfusion.runs.curves import describe_curves
 from stunet_perfusion.runs.folders import series_of_folder
 from stunet_perfusion.runs.normalized import NormalizedMaps, normalized_maps
 from stunet_perfusion.runs.results import USE, ResultMap, write_results
+from stunet_perfusion.support.documents import typed_arguments
 from stunet_perfusion.support.progress import (
     CheckCancelled,
     Progress,
@@ -77,9 +78,9 @@ class PredictionRequest:
         """The request that `files` and `arguments` describe.
 
         :param files: paths
-        :raises TypeError: an argument that this version does not know
+        :raises TypeError: an argument that this version does not know, or of another type
         """
-        return cls(**files, **{**arguments, "settings": PredictionSettings(**arguments["settings"])})
+        return cls(**files, **typed_arguments(cls, arguments))
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,7 @@ from stunet_perfusion.runs.curves import describe_curves
 from stunet_perfusion.runs.folders import series_of_folder
 from stunet_perfusion.runs.normalized import normalized_maps, ratios_to_white_matter
 from stunet_perfusion.runs.results import ResultMap, write_results
+from stunet_perfusion.support.documents import typed_arguments
 from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import Progress, no_progress, part_of
 from stunet_perfusion.writing.bids import bids_names, refuse_raw_data_set
@@ -118,9 +119,9 @@ class ReferenceRequest:
         """The request that `files` and `arguments` describe.
 
         :param files: paths
-        :raises TypeError: an argument that this version does not know
+        :raises TypeError: an argument that this version does not know, or of another type
         """
-        return cls(**files, **{**arguments, "settings": ReferenceSettings(**arguments["settings"])})
+        return cls(**files, **typed_arguments(cls, arguments))
 
 
 def run_reference(

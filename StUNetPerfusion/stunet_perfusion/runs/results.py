@@ -9,19 +9,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from stunet_perfusion.reading.report import REPORT, sha256_of_array
 from stunet_perfusion.runs.provenance import (
     describe_files,
     sha256_of_acquisition,
-    sha256_of_array,
     versions,
 )
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.support.identity import identity_of
 from stunet_perfusion.writing import write_json, write_map
 from stunet_perfusion.writing.bids import BidsNames, write_derivative_description
-
-#: The report beside maps that have plain names.
-REPORT = "report.json"
 
 #: Said once in every report.
 USE = "Research use only: not for diagnosis."

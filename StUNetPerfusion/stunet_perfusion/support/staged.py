@@ -11,9 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stunet_perfusion.support.errors import OutputError, StUNetPerfusionError
-
-#: What the hidden folders begin with. One that is left was that of a process that was killed.
-STAGE_PREFIX = ".stunet-perfusion-"
+from stunet_perfusion.support.folders import STAGE_PREFIX
 
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space, or choose another folder"),
