@@ -25,7 +25,7 @@ coverage: install
 	.venv/bin/python -m pytest --cov=stunet_perfusion --cov-report=term-missing:skip-covered
 
 fuzz: install
-	FUZZ_EXAMPLES=1800 .venv/bin/python -m pytest Testing/science/test_any_bytes.py --durations=5
+	.venv/bin/python -m pytest Testing/science/test_any_bytes.py --durations=5 --fuzz=1800
 
 install:
 	@Utilities/install.sh

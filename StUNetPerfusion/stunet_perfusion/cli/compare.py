@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_library
 import math
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ from rich.table import Table
 from stunet_perfusion.cli import options
 from stunet_perfusion.metrics import compare_maps, likely_of_other_unit, unit_factor
 from stunet_perfusion.reading import read_map, read_mask
-from stunet_perfusion.reading.report import REPORT, check_against_report
+from stunet_perfusion.reading.report import check_against_report, report_beside
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.plain_text import one_line
@@ -149,11 +148,9 @@ def _factor(
 
 def _unit_of(path: Path) -> str | None:
     """The unit that the report beside a map names for it; None where nothing does."""
-    try:
-        report = json_library.loads((path.parent / REPORT).read_text(encoding="utf-8"))
-        return next(str(entry["unit"]) for entry in report["maps"].values() if entry["file"] == path.name)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
-        return None
+    report = report_beside(path)
+    entries = () if report is None else report.maps.values()
+    return next((entry.unit for entry in entries if entry.file == path.name and entry.unit), None)
 
 
 def _document(

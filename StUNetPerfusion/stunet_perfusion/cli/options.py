@@ -73,8 +73,12 @@ Subject = Annotated[
     str | None,
     typer.Option("--subject", metavar="LABEL", help="subject for --bids, if the input's name has no sub-LABEL"),
 ]
-Seed = Annotated[
-    int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="seed of the random numbers")
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="seed of the random numbers")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="replace files that are no results of this program; never those it reads")
+]
+Anonymous = Annotated[
+    bool, typer.Option("--anonymous", help="keep every path out of the report; 'repeat' then asks for the files")
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of text and progress")]
 

@@ -20,12 +20,12 @@ from stunet_perfusion.cohort.wording import in_table_words
 from stunet_perfusion.inference.settings import PredictionSettings
 from stunet_perfusion.reading.report import REPORT, read_report
 from stunet_perfusion.reading.sidecar import read_sidecar
+from stunet_perfusion.runs.anonymous import without_names
+from stunet_perfusion.runs.output import results_folder
 from stunet_perfusion.support.documents import filled_in, read_json
 from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
 from stunet_perfusion.support.folders import files_below
-from stunet_perfusion.support.identity import identity_of
 from stunet_perfusion.support.plain_text import one_error
-from stunet_perfusion.support.staged import staged_output
 from stunet_perfusion.writing import write_json
 
 if TYPE_CHECKING:
@@ -143,18 +143,21 @@ def _compute(job: CaseJob) -> Measurements:
         echo_time=case.echo_time,
         frame_interval=case.frame_interval,
     )
-    # From here on the case is not done, until its numbers are written last of all.
-    (job.output / DONE).unlink(missing_ok=True)
-    with staged_output(job.output) as stage:
+    # What a case of before has left is the cohort's, even where its report or a map of it is damaged.
+    ours = (job.output / DONE).is_file()
+    with results_folder(job.output, [*request.files().values(), *case.files.values()], overwrite=ours) as stage:
         run, notes = _predict(request, stage, job.output)
-    measured = measure_case(run.case, case)
-    identity = identity_of(case.series)
-    found = Measurements(
-        {**measured.numbers, "seconds": run.report["seconds"]},
-        tuple(identity.withheld_from(note) for note in (*notes, *measured.notes)),
-    )
-    write_json(job.output / DONE, {"key": job.key, "numbers": dict(found.numbers), "notes": list(found.notes)})
+        measured = measure_case(run.case, case)
+        found = Measurements(
+            {**measured.numbers, "seconds": run.report["seconds"]},
+            tuple(without_names(note, _names(case)) for note in (*notes, *measured.notes)),
+        )
+        write_json(stage / DONE, {"key": job.key, "numbers": dict(found.numbers), "notes": list(found.notes)})
     return found
+
+
+def _names(case: Case) -> dict[str, Path]:
+    return {"series": case.series, **case.files}
 
 
 def _predict(request: PredictionRequest, stage: Path, output: Path) -> tuple[PredictionRun, tuple[str, ...]]:
@@ -170,7 +173,7 @@ def _predict(request: PredictionRequest, stage: Path, output: Path) -> tuple[Pre
 
 
 def _failed(job: CaseJob, sentence: str) -> CaseOutcome:
-    sentence = one_error(identity_of(job.case.series).withheld_from(sentence))
+    sentence = one_error(without_names(sentence, _names(job.case)))
     return CaseOutcome(job.case.name, "failed", {}, sentence)
 
 

@@ -26,7 +26,7 @@ from stunet_perfusion.networks.checkpoint_document import (
 )
 from stunet_perfusion.networks.network import CbvNetwork
 from stunet_perfusion.support.errors import InputError
-from stunet_perfusion.support.staged import staged_output
+from stunet_perfusion.support.staged import staged_file
 
 __all__ = ["DOCUMENT", "FORMAT_VERSION", "Checkpoint", "CheckpointInfo", "NetworkInput", "load", "read_info", "save"]
 
@@ -60,8 +60,8 @@ def save(path: str | Path, network: nn.Module, info: CheckpointInfo, half_precis
     if half_precision:
         weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
     document = json.dumps({"format_version": FORMAT_VERSION, **asdict(info)}, allow_nan=False)
-    with staged_output(path.parent) as folder:
-        (folder / path.name).write_bytes(to_bytes(weights, metadata={DOCUMENT: document}))
+    with staged_file(path) as file:
+        file.write_bytes(to_bytes(weights, metadata={DOCUMENT: document}))
 
 
 def load(path: str | Path) -> Checkpoint:

@@ -19,7 +19,7 @@ from pydicom.pixels import get_decoder, iter_pixels
 from pydicom.tag import Tag
 
 from stunet_perfusion.reading.stream import readable
-from stunet_perfusion.support.dicom_dataset import inflated_file
+from stunet_perfusion.support.dicom_dataset import inflated_file, is_deflated
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.temporary import temporary_folder
 
@@ -73,7 +73,7 @@ def stored_frames(path: Path, transfer_syntax: str) -> Iterator[np.ndarray]:
 
 
 def _decoder(path: Path, syntax: uid.UID) -> Callable[[Path], Iterator[np.ndarray]]:
-    if syntax == uid.DeflatedExplicitVRLittleEndian:
+    if is_deflated(path):
         return _inflated
     if _is_read_by_pydicom(syntax):
         return lambda path: iter_pixels(path, raw=True)

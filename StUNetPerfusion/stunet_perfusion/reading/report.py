@@ -73,11 +73,13 @@ class Report:
     :param folder: where it is, and its maps
     :param maps: by name
     :param document: all of it, as JSON
+    :param regions: masks and images beside them, by name
     """
 
     folder: Path
     maps: dict[str, ReportedMap]
     document: Mapping[str, Any] = field(default_factory=dict)
+    regions: dict[str, ReportedMap] = field(default_factory=dict)
 
     def provenance(self, path: Path) -> Provenance:
         """What is needed to run it again.
@@ -111,17 +113,15 @@ def report_of(path: Path, document: Mapping[str, Any]) -> Report:
     document = document.get(REPORT_KEY, document)
     try:
         document = _table(document)
-        maps = {
-            name: filled_in(ReportedMap, entry, others=True, what=f"maps.{name}")
-            for name, entry in _table(document.get("maps", {})).items()
-        }
+        maps = _files(document, "maps")
+        regions = _files(document, "regions") | _files(document, "images")
     except TypeError as error:
         raise _untold(path, error) from None
-    for entry in maps.values():
+    for entry in (*maps.values(), *regions.values()):
         if not is_plain_name(entry.file):
             fact = f"names a map outside of its folder ({entry.file[:60]!r})"
             raise InputError(path, fact, "use a report that this program wrote")
-    return Report(path.parent, maps, document)
+    return Report(path.parent, maps, document, regions)
 
 
 def read_reported_map(report: Report, name: str) -> tuple[np.ndarray, Grid]:
@@ -187,6 +187,13 @@ def sha256_of_array(array: np.ndarray) -> str:
 def is_plain_name(name: str) -> bool:
     """Whether a name is that of a file in the same folder, and of nothing else on any system."""
     return name not in ("", ".", "..") and not set(name) & set("/\\:\0") and len(name) < 256
+
+
+def _files(document: Mapping[str, Any], key: str) -> dict[str, ReportedMap]:
+    return {
+        name: filled_in(ReportedMap, entry, others=True, what=f"{key}.{name}")
+        for name, entry in _table(document.get(key, {})).items()
+    }
 
 
 def _table(value: Any) -> dict[str, Any]:

@@ -81,11 +81,11 @@ def sha256_of_acquisition(series: DscSeries) -> str:
     return _sha256([json.dumps(document, sort_keys=True).encode("ascii")])
 
 
-def describe_files(files: Mapping[str, Path | None], folder: Path, identity: Identity) -> dict[str, Any]:
+def describe_files(files: Mapping[str, Path | None], folder: Path | None, identity: Identity) -> dict[str, Any]:
     """Where the inputs of a run are, and what is in them.
 
     :param files: role to path; roles without one are left out
-    :param folder: where the report will be: paths are relative to it
+    :param folder: where the report will be: paths are relative to it. None leaves them out
     :param identity: of the patient, whom no path may name
     :returns: role to `{"path": ..., "sha256": ...}`; a file that ships with the program has `shipped` instead of
         `path`, and one whose path names the patient neither
@@ -111,10 +111,12 @@ def find_file(entry: ReportedInput, report: Path) -> Path | None:
     return None if entry.path is None else Path(os.path.normpath(report.parent / entry.path))
 
 
-def _describe_file(path: Path, folder: Path, identity: Identity) -> dict[str, Any]:
+def _describe_file(path: Path, folder: Path | None, identity: Identity) -> dict[str, Any]:
     digest = sha256_of_path(path)
     if path.resolve().is_relative_to(RESOURCES):
         return {"shipped": path.resolve().relative_to(RESOURCES).as_posix(), "sha256": digest}
+    if folder is None:
+        return {"sha256": digest}
     relative = _relative(path, folder)
     return ({} if identity.is_named_in(relative) else {"path": relative}) | {"sha256": digest}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,10 +20,10 @@ from stunet_perfusion.reading.report import (
     read_reported_map,
     sha256_of_array,
 )
+from stunet_perfusion.runs.output import results_folder
 from stunet_perfusion.runs.provenance import find_file, sha256_of_path
 from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import Progress, no_progress
-from stunet_perfusion.support.staged import staged_output
 from stunet_perfusion.support.temporary import temporary_folder
 from stunet_perfusion.support.threads import torch_threads
 
@@ -105,7 +105,7 @@ def repeat(
     provenance = old.provenance(report)
     _refuse_other_maps(old)
     found = _find_files(report, provenance.inputs, files or {})
-    with _folder_for(output) as stage:
+    with _folder_for(output, [report, *found.values()]) as stage:
         with _threads(old.document.get("threads")):
             new = _run(report, provenance, found, device, stage, output or stage, progress)
         if new["provenance"]["acquisition_sha256"] != provenance.acquisition_sha256:
@@ -164,12 +164,12 @@ def _find_files(report: Path, entries: Mapping[str, ReportedInput], given: Mappi
 
 
 @contextmanager
-def _folder_for(output: Path | None) -> Iterator[Path]:
+def _folder_for(output: Path | None, inputs: Iterable[Path]) -> Iterator[Path]:
     if output is None:
         with temporary_folder() as folder:
             yield folder
     else:
-        with staged_output(output) as stage:
+        with results_folder(output, inputs) as stage:
             yield stage
 
 

@@ -26,6 +26,8 @@ _LENGTH, _AFTER_LENGTH = slice(140, 144), 144
 _BLOCK = 1 << 20
 _PIXEL_DATA = 0x7FE00010
 _DEFLATED = str(uid.DeflatedExplicitVRLittleEndian).encode("ascii")
+#: The element before its value: tag, type, length.
+_TRANSFER_SYNTAX = b"\x02\0\x10\0UI" + len(_DEFLATED).to_bytes(2, "little")
 
 
 def read_header(path: Path, tags: Sequence[Any] | None = None) -> pydicom.Dataset:
@@ -51,7 +53,7 @@ def read_header(path: Path, tags: Sequence[Any] | None = None) -> pydicom.Datase
 def is_deflated(path: Path) -> bool:
     """Whether a file says of itself that it is compressed as a whole."""
     with open(path, "rb") as file:
-        return _DEFLATED + b"\0" in file.read(4096)
+        return _TRANSFER_SYNTAX + _DEFLATED in file.read(4096)
 
 
 @contextmanager

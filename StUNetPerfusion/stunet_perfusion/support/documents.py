@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -109,7 +110,7 @@ def read_small(path: Path, way_out: str) -> bytes:
     """
     try:
         with open(path, "rb") as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(min(LARGEST, os.fstat(file.fileno()).st_size) + 1)
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror or error})", way_out) from None
     except ValueError as error:
@@ -232,7 +233,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _check_depth(document: Any) -> None:
-    layer, depth = [document], 0
+    layer, depth = [document] if isinstance(document, dict | list) else [], 0
     while layer:
         if depth > DEEPEST:
             raise _too_deep()

@@ -10,20 +10,23 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 _LOCK = ".held"
 
-#: Seconds after which a folder without a lock, or one of another machine, is no longer that of a running process.
+#: Seconds after which a folder of another machine is no longer that of a running process.
 _OLD = 24 * 3600.0
+
+#: The same for one without a lock: one that is being made, or of a version without locks.
+_UNLOCKED = 3600.0
 
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Say that a folder is in use, for as long as the block, or the process, goes on."""
+    """Say that a folder is in use, for as long as the block, or the process, goes on. Then it is emptied."""
     try:
         file = open(folder / _LOCK, "w", encoding="utf-8")  # noqa: SIM115 (closed below)
     except OSError:
@@ -37,15 +40,25 @@ def hold(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(OSError):
-                (folder / _LOCK).unlink(missing_ok=True)
+            # Emptied while it is held, so that nothing is left that nobody knows to be left.
+            for entry in folder.iterdir():
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry, ignore_errors=True)
+                elif entry.name != _LOCK:
+                    with suppress(OSError):
+                        entry.unlink()
 
 
-def sweep(parent: Path, prefix: str) -> None:
-    """Remove the folders in `parent` that begin with `prefix` and that nobody holds any more."""
+def sweep(parent: Path, prefix: str, rescue: Callable[[Path], None] | None = None) -> None:
+    """Remove the folders in `parent` that begin with `prefix` and that nobody holds any more.
+
+    :param rescue: is given each of them before
+    """
     with suppress(OSError):
         for folder in list(parent.glob(f"{prefix}*")):
             if folder.is_dir() and not folder.is_symlink() and not is_held(folder):
+                if rescue is not None:
+                    rescue(folder)
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -53,13 +66,12 @@ def is_held(folder: Path) -> bool:
     """Whether a process may still be using a folder. In doubt it is."""
     lock = folder / _LOCK
     try:
-        is_old = time.time() - folder.stat().st_mtime > _OLD
+        age = time.time() - folder.stat().st_mtime
         if not lock.exists():
-            # Between making a folder and locking it there is a moment; folders of older versions have no lock.
-            return not is_old
+            return age < _UNLOCKED
         with open(lock, "r+", encoding="utf-8") as file:
             owner = file.read().split()
-            if owner[:1] != [socket.gethostname()] and not is_old:
+            if owner[:1] != [socket.gethostname()] and age < _OLD:
                 return True
             return not _lock(file)
     except (OSError, UnicodeDecodeError):
