@@ -39,3 +39,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     place = {name: number for number, name in enumerate(SLOW_FILES)}
     items.sort(key=lambda item: place.get(Path(item.path).name, len(place)))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many damaged files of each kind `test_any_bytes` makes."""
+    parser.addoption("--fuzz", type=int, default=80, metavar="N", help="damaged files a kind; make fuzz takes 1800")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Known before the test's module is imported."""
+    os.environ["FUZZ_EXAMPLES"] = str(config.getoption("--fuzz"))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the Makefile does, where there is no make, as on Windows: python Utilities/make.py demo|test|coverage|install
+"""What the Makefile does, where there is no make: python Utilities/make.py demo|test|coverage|fuzz|install
 
 Makes .venv with the pinned packages and this package where it is missing or out of date, with the Python that runs
 this.
@@ -36,6 +36,7 @@ TARGETS = {
         "mypy",
         "python -m pytest --durations=10",
     ],
+    "fuzz": ["python -m pytest Testing/science/test_any_bytes.py --durations=5 --fuzz=1800"],
     "coverage": [
         "python -m pip install --quiet pytest-cov==7.1.0",
         "python -m pytest --cov=stunet_perfusion --cov-report=term-missing:skip-covered",

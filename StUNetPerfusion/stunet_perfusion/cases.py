@@ -7,12 +7,15 @@ table's folder, or absolute. Any other column (a grade, a scanner) is kept as it
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stunet_perfusion.support.documents import read_small
 from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.plain_text import as_written, defused
 from stunet_perfusion.support.staged import staged_file
 
 #: The parts of a split, in the order in which people name them.
@@ -25,6 +28,12 @@ FILES = ("mask", "tumor", "nawm", "nacc", "vessels", "reference", "truth", "anat
 TIMES = ("echo_time", "frame_interval")
 
 COLUMNS = ("case", "subject", "part", "series", *FILES, *TIMES)
+
+#: What a cohort's own files are called.
+_TAKEN = ("summary.csv", "overview.html", "report.json")
+
+#: Bytes; every system takes so many.
+_LONGEST_NAME = 200
 
 #: Characters that a folder's name cannot hold on every system.
 _NOT_IN_NAMES = set('/\\:*?"<>|') | {chr(code) for code in range(32)}
@@ -67,14 +76,19 @@ def read_cases(path: str | Path) -> list[Case]:
     path = Path(path)
     if not path.is_file():
         raise InputError(path, "does not exist", "give a table of cases, for example one that 'qin' wrote")
+    way_out = "save it as comma-separated UTF-8 text"
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = columns
-            rows = [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(path, f"is no table ({error})", "save it as comma-separated UTF-8 text") from None
+        text = read_small(path, way_out).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        columns = [name.strip() for name in reader.fieldnames or []]
+        reader.fieldnames = columns
+        rows = [(reader.line_num, row) for row in reader]
+    except UnicodeDecodeError:
+        raise InputError(path, "is no table (it is no text in UTF-8)", way_out) from None
+    except csv.Error as error:
+        raise InputError(path, f"is no table ({error})", way_out) from None
+    if len(set(columns)) < len(columns):
+        raise InputError(path, "has two columns of one name", "name each column differently")
     for needed in ("case", "series"):
         if needed not in columns:
             raise InputError(
@@ -102,7 +116,8 @@ def write_cases(path: str | Path, cases: Sequence[Case]) -> None:
             files = {name: _relative(file_path, path.parent) for name, file_path in case.files.items()}
             times = {name: value for name in TIMES if (value := getattr(case, name)) is not None}
             about = {"case": case.name, "subject": case.subject, "part": case.part}
-            writer.writerow({**about, "series": _relative(case.series, path.parent), **files, **times, **case.facts})
+            row = {**about, "series": _relative(case.series, path.parent), **files, **times, **case.facts}
+            writer.writerow({name: defused(cell) for name, cell in row.items()})
 
 
 def _case(path: Path, line: int, row: dict[str | None, str | list[str] | None]) -> Case:
@@ -113,8 +128,17 @@ def _case(path: Path, line: int, row: dict[str | None, str | list[str] | None]) 
     name = values["case"]
     if not name or not values["series"]:
         raise InputError(where, f"has no {'series' if name else 'case'}", "every case needs a name and a series")
-    if _NOT_IN_NAMES & set(name) or name.startswith(".") or name.endswith((".", " ")):
+    if any(ord(each) < 32 for value in values.values() for each in value):
+        raise InputError(where, "holds control characters", "remove them")
+    if (
+        _NOT_IN_NAMES & set(name)
+        or name.startswith(".")
+        or name.endswith((".", " "))
+        or len(name.encode()) > _LONGEST_NAME
+    ):
         raise InputError(where, f"'{name}' cannot be the name of a folder", "use letters, digits, - and _")
+    if name.casefold() in _TAKEN:
+        raise InputError(where, f"'{name}' is the name of a file of the results", "give the case another name")
     if values.get("part", "") not in ("", *PARTS):
         raise InputError(where, f"'{values['part']}' is no part", f"write {', '.join(PARTS)}, or nothing")
     times = {column: _seconds(where, column, values.get(column, "")) for column in TIMES}
@@ -130,7 +154,7 @@ def _case(path: Path, line: int, row: dict[str | None, str | list[str] | None]) 
 
 
 def _text(value: str | list[str] | None) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return as_written(value.strip()) if isinstance(value, str) else ""
 
 
 def _seconds(where: str, column: str, text: str) -> float | None:

@@ -114,7 +114,7 @@ def kill_a_worker(output: Path, parent: int, finished: int) -> int:
     """Wait until so many cases are done and another has begun, end a worker that computes, and return its id."""
     while True:
         done = len(list(output.glob("*/case.json")))
-        begun = list(output.glob("*/.stunet-perfusion-*"))
+        begun = list(output.glob(".stunet-perfusion-*"))
         children = psutil.Process(parent).children()
         workers = [child for child in children if any("spawn_main" in word for word in child.cmdline())]
         if done >= finished and begun and workers:

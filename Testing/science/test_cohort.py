@@ -92,7 +92,7 @@ def kill_a_worker_that_computes(output: Path, parent: subprocess.Popen[str]) -> 
     """Wait until a case has been begun, and end a worker without warning."""
     while parent.poll() is None:
         workers = [child for child in psutil.Process(parent.pid).children() if "spawn_main" in command_of(child)]
-        begun = [path.parent for path in output.glob("*/.stunet-perfusion-*")]
+        begun = [path.parent for path in output.glob(".stunet-perfusion-*")]
         if begun and workers:
             for worker in workers:
                 os.kill(worker.pid, signal.SIGKILL)
@@ -117,9 +117,9 @@ def test_a_worker_is_killed_and_everything_comes_out_as_in_single_runs(cohort):
     assert document == json.loads((cohort / "out" / "report.json").read_text())
     failed = {entry["case"]: entry["error"] for entry in document["cases"] if entry["status"] == "failed"}
     assert list(failed) == ["missing", "text", "empty"]
-    assert failed["missing"].endswith("missing.nii.gz: does not exist; check the path")
-    assert failed["text"].startswith("text.nii.gz: is not a NIfTI file")
-    assert failed["empty"].startswith("empty.nii.gz: is empty")
+    assert failed["missing"].startswith("[series]: does not exist; check the path")
+    assert failed["text"].startswith("[series].nii.gz: is not a NIfTI file")
+    assert failed["empty"].startswith("[mask].nii.gz: is empty")
     assert not list((cohort / "out").rglob(".stunet-perfusion-*")), "what was begun is removed"
     for name in GOOD:
         single = ["predict", str(cohort / name / "dsc.nii.gz"), "--mask", str(cohort / name / "mask.nii.gz")]
@@ -226,7 +226,7 @@ def test_a_tumor_that_is_gone_costs_its_numbers_and_not_the_map(cohort, computed
         row = summary(cohort)["a"]
         assert (row["status"], row["nrcbv"], row["tumor_ml"], row["l1"]) == (status, "", "", "")
         assert row["cbv_nawm"]
-        assert row["notes"].startswith("tumor left out: empty.nii.gz: is empty")
+        assert row["notes"].startswith("tumor left out: [tumor].nii.gz: is empty")
         assert "is on another grid than the series" in row["notes"]
         assert "tumor left out" in (cohort / "out" / "overview.html").read_text()
 

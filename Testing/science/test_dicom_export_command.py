@@ -193,7 +193,7 @@ def test_refusals_in_one_line(tmp_path: Path, capsys) -> None:
     write_json(tmp_path / "moved" / "report.json", {**REPORT, "maps": {}})
     assert "lies on another grid" in refusal([folder, tmp_path / "moved" / "mtt.nii.gz", *output], capsys)
     (folder / "report.json").write_text("{")
-    assert "report.json: cannot be read as JSON" in refusal([folder, *output], capsys)
+    assert "report.json: is not readable as JSON" in refusal([folder, *output], capsys)
     assert not (tmp_path / "dicom").exists()
 
 

@@ -103,6 +103,15 @@ def test_the_map_has_the_unit_of_the_closed_form_and_its_zero(series, brain, kno
     np.testing.assert_array_equal(series.signal, kept)
 
 
+def test_the_series_is_left_alone_unless_it_is_given_away(series, brain, known):
+    kept = series.signal.copy()
+    settings = PredictionSettings(dose=0.5, method="noise-matched", stride=16, drop_frames=0)
+    first = predict_case(series, known, settings, mask=brain)
+    np.testing.assert_array_equal(series.signal, kept)
+    second = predict_case(series, known, settings, mask=brain, consume=True)
+    np.testing.assert_array_equal(second.map.cbv, first.map.cbv)
+
+
 @pytest.mark.parametrize("method", ["equation1", "noise-matched"])
 def test_a_case_at_a_dose_is_the_case_of_the_simulated_series(series, brain, known, method):
     full = prepare(series, mask=brain, drop_frames=0)

@@ -12,6 +12,7 @@ import pytest
 
 from science.dicom_folder import write_dicom_folder
 from science.synthetic import make_series
+from stunet_perfusion.reading.report import ReportedInput
 from stunet_perfusion.runs.provenance import (
     describe_files,
     find_file,
@@ -93,11 +94,14 @@ def test_inputs_are_found_from_the_report(tmp_path):
     assert entries["series"]["path"] == "../../in/dsc.nii"
     assert entries["checkpoint"]["shipped"] == "Checkpoints/stunet.safetensors"
     assert list(entries) == ["series", "checkpoint"]
-    assert find_file(entries["series"], reports) == tmp_path / "in" / "dsc.nii"
-    assert find_file(entries["checkpoint"], reports) == shipped_checkpoint()
+    assert find_file(ReportedInput(**entries["series"]), reports / "report.json") == tmp_path / "in" / "dsc.nii"
+    assert find_file(ReportedInput(**entries["checkpoint"]), reports / "report.json") == shipped_checkpoint()
     withheld = describe_files(files, reports, Identity(frozenset({"dsc"})))["series"]
     assert "path" not in withheld
-    assert find_file(withheld, reports) is None
+    assert find_file(ReportedInput(**withheld), reports / "report.json") is None
+    for entry in (ReportedInput("", shipped="../secret"), ReportedInput("", path="a\0b")):
+        with pytest.raises(InputError, match="names"):
+            find_file(entry, reports / "report.json")
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,12 @@ def test_files_move_into_place_together(tmp_path: Path) -> None:
         (stage / "cbv.txt").write_text("cbv")
         (stage / "figures").mkdir()
         (stage / "figures" / "one.txt").write_text("one")
-        assert tree(folder).keys() == {f"{stage.name}/cbv.txt", f"{stage.name}/figures/one.txt"}
-        assert stage.name.startswith(".")
+        hidden = stage.relative_to(folder)
+        assert tree(folder).keys() == {
+            *(f"{hidden}/{name}" for name in ("cbv.txt", "figures/one.txt")),
+            f"{hidden.parent}/.held",
+        }
+        assert hidden.parts[0].startswith(".")
     assert tree(folder) == {"cbv.txt": b"cbv", "figures/one.txt": b"one"}
     assert sorted(os.listdir(folder)) == ["cbv.txt", "figures"]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import vtk
 
+from stunet_perfusion.support.plain_text import defused
 from StUNetPerfusionLib.translation import tr as _
 
 #: Digits that mean something.
@@ -116,7 +117,7 @@ def asCsv(tableNode, delimiter: str = ",") -> str:
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow(names)
     for row in range(table.GetNumberOfRows()):
-        writer.writerow([table.GetValue(row, column).ToString() for column in range(len(names))])
+        writer.writerow([defused(table.GetValue(row, column).ToString()) for column in range(len(names))])
     return text.getvalue()
 
 

@@ -128,6 +128,7 @@ def measure_case(
         checkpoint,
         PredictionSettings(dose=DOSE, device=device),
         predict=clock.around(NETWORK, predict_slice),
+        consume=True,
         progress=clock.progress,
     )
     clock.enter("")

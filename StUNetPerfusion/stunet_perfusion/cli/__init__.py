@@ -5,7 +5,11 @@ A verb's module is imported only when the verb is called, so that `info` does no
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated
 
@@ -14,7 +18,9 @@ import typer
 from stunet_perfusion import __version__
 from stunet_perfusion.cli.wording import worded
 from stunet_perfusion.support.errors import StUNetPerfusionError
+from stunet_perfusion.support.plain_text import one_error
 from stunet_perfusion.support.processors import keep_linear_algebra_to_one_thread
+from stunet_perfusion.support.termination import termination_interrupts
 
 #: Every verb with the line that `--help` shows for it. The module `stunet_perfusion.cli.<verb>` holds its function.
 VERBS = {
@@ -39,6 +45,14 @@ VERBS = {
     "benchmark": "Measure speed on this machine.",
 }
 
+#: What is said of a verb that was stopped, where more is to be said than that nothing was written.
+WHAT_STAYS = {
+    "batch": "stopped; finished cases are kept, and the same command goes on from there",
+    "train": "stopped; the last complete epoch is kept, and the same command goes on from there",
+    "evaluate": "stopped; the scores of finished subjects are kept, and the same command goes on from there",
+    "qin": "stopped; cases that are converted are kept",
+}
+
 #: Exit status for everything that the user can mend.
 FAILURE = 2
 
@@ -52,13 +66,14 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     app = _app_for(arguments)
     try:
-        status = app(arguments, standalone_mode=False)
+        with _quiet_libraries(), termination_interrupts():
+            status = app(arguments, standalone_mode=False)
     except StUNetPerfusionError as error:
         return _refuse(worded(error, _options_of(app, arguments)))
     except typer.TyperException as error:
         return _refuse(error.format_message().rstrip(".") + ". Try --help.")
     except (KeyboardInterrupt, typer.Abort):
-        return _refuse("stopped; nothing was written")
+        return _refuse(WHAT_STAYS.get(_verb_in(arguments) or "", "stopped; nothing was written"))
     except MemoryError:
         return _refuse("not enough memory; close other programs, or use a smaller input")
     except OSError as error:
@@ -67,8 +82,23 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _refuse(sentence: str) -> int:
-    print("error: " + " ".join(sentence.split()), file=sys.stderr)
+    print("error: " + one_error(sentence), file=sys.stderr)
     return FAILURE
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """What libraries warn of is for programmers, and stands beside the one line for people. `python -W` shows it."""
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")
+        logger = logging.getLogger("pydicom")
+        level = logger.level
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
 
 
 def _what_the_system_says(error: OSError) -> str:

@@ -29,6 +29,12 @@ from stunet_perfusion.support.resources import shipped_checkpoint
 from stunet_perfusion.support.staged import staged_output
 from stunet_perfusion.writing import write_json
 
+#: Said of a scheduler that everybody in its network can talk to.
+UNENCRYPTED = (
+    "The connection to {} is not encrypted: whoever reaches it can read what passes, and run code on its workers. "
+    "Where others share that network, start scheduler and workers with TLS and give a tls:// address."
+)
+
 #: Exit status where a case failed.
 SOME_FAILED = 1
 
@@ -74,6 +80,8 @@ def command(
     known_method = check_dose(dose, method)
     if scheduler is not None and workers is not None:
         raise InputError("--workers", "contradicts --scheduler, which has workers of its own", "give one of them")
+    if scheduler is not None and not scheduler.startswith("tls://"):
+        options.console.print(UNENCRYPTED.format(scheduler))
     cases = [_with_absolute_paths(case) for case in read_cases(table)]
     checkpoint = (checkpoint_path or shipped_checkpoint()).resolve()
     read_info(checkpoint)

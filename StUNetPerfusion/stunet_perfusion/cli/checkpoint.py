@@ -15,6 +15,7 @@ from stunet_perfusion.cli import options
 from stunet_perfusion.networks.checkpoint import load, save
 from stunet_perfusion.networks.counting import multiply_accumulates, parameter_count
 from stunet_perfusion.networks.quantities import IN_WORDS
+from stunet_perfusion.support.plain_text import one_line
 from stunet_perfusion.support.resources import shipped_checkpoint
 
 
@@ -66,7 +67,7 @@ def command(
         table.add_row(f"training: {name}", _told(value))
     for name, value in info.scores.items():
         table.add_row(f"scores: {name}", _told(value))
-    table.add_row("license", info.licence)
+    table.add_row("license", _told(info.licence))
     table.add_row("size", f"{document['megabytes']:.2f} MB")
     options.console.print(table)
 
@@ -77,7 +78,7 @@ def _told(value: Any) -> str:
         return "\n".join(f"{name}: {told}" for name, told in _leaves(value))
     if isinstance(value, list | tuple):
         return ", ".join(_told(each) for each in value)
-    return f"{value[:12]}…" if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else str(value)
+    return f"{value[:12]}…" if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else one_line(str(value))
 
 
 def _leaves(values: dict[str, Any], within: str = "") -> Iterator[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_library
 import math
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +13,10 @@ from rich.table import Table
 from stunet_perfusion.cli import options
 from stunet_perfusion.metrics import compare_maps, likely_of_other_unit, unit_factor
 from stunet_perfusion.reading import read_map, read_mask
-from stunet_perfusion.runs.results import REPORT
+from stunet_perfusion.reading.report import check_against_report, report_beside
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.plain_text import one_line
 
 #: What the table calls each number. Those of the first group are taken on standardized maps unless told otherwise.
 SCORED = {
@@ -80,7 +80,9 @@ def command(
             "--range", f"{value_range:g} is not positive and finite", "give the range of values, for example 10"
         )
     values, grid = read_map(map_path)
+    check_against_report(map_path, values)
     reference, reference_grid = read_map(reference_path)
+    check_against_report(reference_path, reference)
     _check_same_grid(map_path, grid, reference_path, reference_grid)
     regions: dict[str, np.ndarray] = {}
     notes: list[str] = []
@@ -146,11 +148,9 @@ def _factor(
 
 def _unit_of(path: Path) -> str | None:
     """The unit that the report beside a map names for it; None where nothing does."""
-    try:
-        report = json_library.loads((path.parent / REPORT).read_text(encoding="utf-8"))
-        return next(str(entry["unit"]) for entry in report["maps"].values() if entry["file"] == path.name)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
-        return None
+    report = report_beside(path)
+    entries = () if report is None else report.maps.values()
+    return next((entry.unit for entry in entries if entry.file == path.name and entry.unit), None)
 
 
 def _document(
@@ -167,7 +167,7 @@ def _document(
 def _table(map_path: Path, reference_path: Path, standardize: bool, scores: dict[str, float]) -> Table:
     scale = "z-scores, cut to [-5, 5]" if standardize else "maps as they are"
     table = Table(
-        title=f"{map_path.name} against {reference_path.name}",
+        title=one_line(f"{map_path.name} against {reference_path.name}"),
         caption="Research use only: not for diagnosis.",
         title_justify="left",
         caption_justify="left",

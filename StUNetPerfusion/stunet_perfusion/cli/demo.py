@@ -18,6 +18,7 @@ from stunet_perfusion.phantom import anatomy_by_name, make_phantom
 from stunet_perfusion.phantom.files import write_phantom
 from stunet_perfusion.runs.demo import (
     TITLES,
+    former_demo,
     run_doses,
     score_doses,
     write_figure,
@@ -27,7 +28,7 @@ from stunet_perfusion.runs.demo import (
 from stunet_perfusion.support.devices import choose_device
 from stunet_perfusion.support.progress import part_of
 from stunet_perfusion.support.resources import shipped_checkpoint, ships
-from stunet_perfusion.writing import staged_output
+from stunet_perfusion.support.staged_folder import staged_folder
 
 
 def command(
@@ -46,6 +47,7 @@ def command(
     ] = 1,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda:0|mps", help="where to compute")] = "auto",
     seed: options.Seed = 0,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Writes the phantom, every map, scores.csv and comparison.png."""
@@ -53,7 +55,10 @@ def command(
     started = time.monotonic()
     networks = [name for name in ("hess", "ulas") if ships(name)] + ["stunet"]
     checkpoints = [load(shipped_checkpoint(network)) for network in networks]
-    with staged_output(output) as folder, options.progress_bar(quiet=json, lines=True) as progress:
+    with (
+        staged_folder(output, former_demo, overwrite=overwrite) as folder,
+        options.progress_bar(quiet=json, lines=True) as progress,
+    ):
         progress(0.0, "Making the phantom")
         head = anatomy_by_name(anatomy, seed)
         phantom = make_phantom(head, tumor="random", seed=seed)

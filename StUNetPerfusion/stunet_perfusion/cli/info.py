@@ -14,6 +14,7 @@ from stunet_perfusion.preprocessing.scan import prepare_scan
 from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.plain_text import one_line
 from stunet_perfusion.support.progress import part_of
 
 _ML_PER_MM3 = 1e-3
@@ -105,7 +106,7 @@ def _print(document: dict[str, Any]) -> None:
     """The document as lines that a person reads."""
     table = Table.grid(padding=(0, 2))
     for name, value in _lines(document):
-        table.add_row(name, value)
+        table.add_row(name, one_line(value))
     console = options.plain_console()
     console.print(table)
     for finding in (document.get("quality") or {}).get("findings", ()):

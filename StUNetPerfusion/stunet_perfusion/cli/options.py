@@ -15,6 +15,7 @@ from rich.progress import Progress as Bar
 
 from stunet_perfusion.preprocessing.mending import parse_mend
 from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.plain_text import one_line
 from stunet_perfusion.support.progress import Progress, no_progress
 
 Series = Annotated[
@@ -72,7 +73,13 @@ Subject = Annotated[
     str | None,
     typer.Option("--subject", metavar="LABEL", help="subject for --bids, if the input's name has no sub-LABEL"),
 ]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="seed of the random numbers")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="seed of the random numbers")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="replace files that are no results of this program; never those it reads")
+]
+Anonymous = Annotated[
+    bool, typer.Option("--anonymous", help="keep every path out of the report; 'repeat' then asks for the files")
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of text and progress")]
 
 
@@ -81,7 +88,14 @@ def plain_console(stderr: bool = False) -> Console:
 
     Names of files may hold what rich would take for its own markup, `a[/b]` or `:smile:`.
     """
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    return _PlainConsole(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+class _PlainConsole(Console):
+    """Texts from outside, such as the description of a DICOM series, give the terminal no commands."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(one_line(each) if isinstance(each, str) else each for each in objects), **options)
 
 
 #: What a person reads goes here; only results go to the standard output.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,7 @@ def command(
         str, typer.Option("--tumor", metavar="MASK|random|none", help="tumor: from a mask, simulated, or none")
     ] = "random",
     seed: options.Seed = 0,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Writes dsc.nii.gz and the same head at half and quarter dose with fresh noise, its true CBV, CBF and MTT, masks
@@ -37,7 +39,8 @@ def command(
         lump = None if tumor == "none" else tumor if tumor == "random" else tumor_from_file(tumor, head, seed)
         progress(0.1, "Making the phantom")
         phantom = make_phantom(head, tumor=lump, seed=seed)
-        files = write_phantom(output, phantom, progress=part_of(progress, 0.2, 1.0))
+        made_from = [Path(anatomy), Path(tumor)]
+        files = write_phantom(output, phantom, part_of(progress, 0.2, 1.0), inputs=made_from, overwrite=overwrite)
     report = {"anatomy": head.name, "output": str(output), "files": files, "seed": seed} | summary(phantom)
     if json:
         options.print_json(report)

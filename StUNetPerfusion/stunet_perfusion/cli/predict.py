@@ -11,11 +11,11 @@ from stunet_perfusion.cli import options
 from stunet_perfusion.dose.simulate import METHODS, check_dose
 from stunet_perfusion.inference.predict import PredictionSettings
 from stunet_perfusion.networks.checkpoint import load
+from stunet_perfusion.runs.output import results_folder
 from stunet_perfusion.runs.prediction import PredictionRequest, run_prediction
 from stunet_perfusion.runs.presets import PRESETS, Preset
 from stunet_perfusion.support.devices import choose_device
 from stunet_perfusion.support.resources import shipped_checkpoint
-from stunet_perfusion.support.staged import staged_output
 
 
 def command(
@@ -56,6 +56,8 @@ def command(
     frame_interval: options.FrameInterval = None,
     bids: options.Bids = False,
     subject: options.Subject = None,
+    anonymous: options.Anonymous = False,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Writes ncbv.nii.gz (CBV in multiples of normal white matter) with ncbv_uncertainty.nii.gz (one standard
@@ -85,9 +87,17 @@ def command(
         frame_interval=frame_interval,
     )
     checkpoint = load(request.checkpoint)
-    with staged_output(output) as stage, options.progress_bar(quiet=json) as progress:
+    folder = results_folder(output, request.files().values(), bids=bids, overwrite=overwrite)
+    with folder as stage, options.progress_bar(quiet=json) as progress:
         report = run_prediction(
-            request, stage, output, checkpoint=checkpoint, bids=bids, subject=subject, progress=progress
+            request,
+            stage,
+            output,
+            checkpoint=checkpoint,
+            bids=bids,
+            subject=subject,
+            anonymous=anonymous,
+            progress=progress,
         ).report
     if json:
         options.print_json(report)

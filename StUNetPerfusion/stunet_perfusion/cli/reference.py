@@ -9,10 +9,10 @@ import typer
 
 from stunet_perfusion.cli import options
 from stunet_perfusion.kinetics.reference.case import ReferenceSettings
+from stunet_perfusion.runs.output import results_folder
 from stunet_perfusion.runs.presets import PRESETS, Preset
 from stunet_perfusion.runs.reference import ReferenceRequest, run_reference
 from stunet_perfusion.support.errors import InputError
-from stunet_perfusion.support.staged import staged_output
 
 
 def command(
@@ -67,6 +67,8 @@ def command(
     ] = "standard",
     bids: options.Bids = False,
     subject: options.Subject = None,
+    anonymous: options.Anonymous = False,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Writes ncbv.nii.gz (CBV in multiples of normal white matter), nawm.nii.gz (the white matter that was found),
@@ -96,8 +98,11 @@ def command(
         echo_time=echo_time,
         frame_interval=frame_interval,
     )
-    with options.progress_bar(quiet=json) as progress, staged_output(output) as stage:
-        report = run_reference(request, stage, output, bids=bids, subject=subject, progress=progress)
+    folder = results_folder(output, request.files().values(), bids=bids, overwrite=overwrite)
+    with options.progress_bar(quiet=json) as progress, folder as stage:
+        report = run_reference(
+            request, stage, output, bids=bids, subject=subject, anonymous=anonymous, progress=progress
+        )
     if json:
         options.print_json(report)
         return

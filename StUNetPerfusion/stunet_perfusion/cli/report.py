@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from stunet_perfusion.cli import options
+from stunet_perfusion.reading.door import readers_door
+from stunet_perfusion.reading.report import REPORT
 from stunet_perfusion.runs.page_content import page_content
 from stunet_perfusion.runs.report_page import result_sentence, save_page
 
@@ -32,7 +34,9 @@ def command(
     """
     with options.progress_bar(quiet=json) as progress:
         content = page_content(run, regions or [], mirror=mirror, anatomy=anatomy, register=register, progress=progress)
-        save_page(output, content)
+        with readers_door(run / REPORT):
+            # The page shows what the report says, whatever that is.
+            save_page(output, content)
     sentence = result_sentence(content)
     if json:
         options.print_json({"file": str(output), "result": sentence, "notes": list(content.notes)})

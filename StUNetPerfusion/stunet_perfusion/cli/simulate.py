@@ -12,6 +12,7 @@ from stunet_perfusion.cli import options
 from stunet_perfusion.dose.simulate import DEFAULT_METHOD, METHODS, check_dose, simulate_dose
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.reading import read_mask, read_series
+from stunet_perfusion.runs.output import refuse_replacing
 from stunet_perfusion.support.progress import part_of
 from stunet_perfusion.writing import write_series
 
@@ -39,11 +40,13 @@ def command(
     which: options.Which = None,
     echo_time: options.EchoTime = None,
     frame_interval: options.FrameInterval = None,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Writes all frames of the input, with their times and TE. Frames that are not yet in steady state hold no contrast
     and stay as they are.
     """
+    refuse_replacing(output, series_path, which, [mask_path], overwrite)
     known_method = check_dose(dose, method, window)
     frames_to_drop = options.frames_option(drop_frames, "--drop-frames")
     with options.progress_bar(quiet=json) as progress:

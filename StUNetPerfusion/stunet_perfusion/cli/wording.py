@@ -35,6 +35,7 @@ OPTIONS = {
     Setting.VALIDATION: "--validation HEADS",
     Setting.DEVICES: "--devices N",
     Setting.RESTART: "--restart",
+    Setting.OVERWRITE: "--overwrite",
     Setting.TRAINING_SETTING: "--set NAME=VALUE",
 }
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stunet_perfusion.cohort.cluster import Workers
 from stunet_perfusion.cohort.jobs import CaseJob, CaseOutcome, run_job
+from stunet_perfusion.support.folders import STAGE_PREFIX
+from stunet_perfusion.support.held import sweep
 from stunet_perfusion.support.progress import Progress, no_progress
-from stunet_perfusion.support.staged import STAGE_PREFIX
+from stunet_perfusion.support.staged import restore
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -42,9 +43,8 @@ def compute(jobs: Sequence[CaseJob], workers: Workers, progress: Progress = no_p
 
 def remove_leftovers(jobs: Sequence[CaseJob]) -> None:
     """Remove what workers that died in the middle of a case had begun to write."""
-    for job in jobs:
-        for folder in job.output.glob(f"{STAGE_PREFIX}*"):
-            shutil.rmtree(folder, ignore_errors=True)
+    for folder in dict.fromkeys(place for job in jobs for place in (job.output, job.output.parent)):
+        sweep(folder, STAGE_PREFIX, restore)
 
 
 def _outcome(future: Future[CaseOutcome], name: str) -> CaseOutcome:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,11 +18,14 @@ from stunet_perfusion import __version__
 from stunet_perfusion.cases import Case
 from stunet_perfusion.cohort.wording import in_table_words
 from stunet_perfusion.inference.settings import PredictionSettings
+from stunet_perfusion.reading.report import REPORT, read_report
 from stunet_perfusion.reading.sidecar import read_sidecar
-from stunet_perfusion.runs.results import REPORT
+from stunet_perfusion.runs.anonymous import without_names
+from stunet_perfusion.runs.output import results_folder
+from stunet_perfusion.support.documents import filled_in, read_json
 from stunet_perfusion.support.errors import InputError, StUNetPerfusionError
-from stunet_perfusion.support.identity import identity_of
-from stunet_perfusion.support.staged import staged_output
+from stunet_perfusion.support.folders import files_below
+from stunet_perfusion.support.plain_text import one_error
 from stunet_perfusion.writing import write_json
 
 if TYPE_CHECKING:
@@ -73,6 +75,15 @@ class CaseOutcome:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Done:
+    """What `DONE` holds."""
+
+    key: str
+    numbers: dict[str, float | None]
+    notes: tuple[str, ...]
+
+
 def make_job(
     case: Case, folder: Path, checkpoint: Path, checkpoint_sha256: str, settings: PredictionSettings
 ) -> CaseJob:
@@ -96,14 +107,13 @@ def make_job(
 def kept_outcome(job: CaseJob) -> CaseOutcome | None:
     """What an earlier run left, or None where the case has to be computed: missing, incomplete, or made otherwise."""
     try:
-        done = json.loads((job.output / DONE).read_text(encoding="utf-8"))
-        report = json.loads((job.output / REPORT).read_text(encoding="utf-8"))
-        complete = all((job.output / map_["file"]).is_file() for map_ in report["maps"].values())
-        if not complete or done["key"] != job.key:
-            return None
-        return CaseOutcome(job.case.name, "kept", done["numbers"], notes=tuple(done["notes"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        done = filled_in(_Done, read_json(job.output / DONE))
+        report = read_report(job.output / REPORT)
+    except (InputError, TypeError):
         return None
+    if done.key != job.key or not all((job.output / map_.file).is_file() for map_ in report.maps.values()):
+        return None
+    return CaseOutcome(job.case.name, "kept", done.numbers, notes=done.notes)
 
 
 def run_job(job: CaseJob) -> CaseOutcome:
@@ -133,18 +143,21 @@ def _compute(job: CaseJob) -> Measurements:
         echo_time=case.echo_time,
         frame_interval=case.frame_interval,
     )
-    # From here on the case is not done, until its numbers are written last of all.
-    (job.output / DONE).unlink(missing_ok=True)
-    with staged_output(job.output) as stage:
+    # What a case of before has left is the cohort's, even where its report or a map of it is damaged.
+    ours = (job.output / DONE).is_file()
+    with results_folder(job.output, [*request.files().values(), *case.files.values()], overwrite=ours) as stage:
         run, notes = _predict(request, stage, job.output)
-    measured = measure_case(run.case, case)
-    identity = identity_of(case.series)
-    found = Measurements(
-        {**measured.numbers, "seconds": run.report["seconds"]},
-        tuple(identity.withheld_from(note) for note in (*notes, *measured.notes)),
-    )
-    write_json(job.output / DONE, {"key": job.key, "numbers": dict(found.numbers), "notes": list(found.notes)})
+        measured = measure_case(run.case, case)
+        found = Measurements(
+            {**measured.numbers, "seconds": run.report["seconds"]},
+            tuple(without_names(note, _names(case)) for note in (*notes, *measured.notes)),
+        )
+        write_json(stage / DONE, {"key": job.key, "numbers": dict(found.numbers), "notes": list(found.notes)})
     return found
+
+
+def _names(case: Case) -> dict[str, Path]:
+    return {"series": case.series, **case.files}
 
 
 def _predict(request: PredictionRequest, stage: Path, output: Path) -> tuple[PredictionRun, tuple[str, ...]]:
@@ -160,7 +173,7 @@ def _predict(request: PredictionRequest, stage: Path, output: Path) -> tuple[Pre
 
 
 def _failed(job: CaseJob, sentence: str) -> CaseOutcome:
-    sentence = " ".join(identity_of(job.case.series).withheld_from(sentence).split())
+    sentence = one_error(without_names(sentence, _names(job.case)))
     return CaseOutcome(job.case.name, "failed", {}, sentence)
 
 
@@ -175,7 +188,7 @@ def _sidecar(series: Path) -> dict[str, Any]:
 def _state(path: Path) -> list[Any]:
     """What changes when a file, or any file in a folder, is written again: names, sizes and times."""
     if path.is_dir():
-        files = [Path(root) / name for root, _, names in os.walk(path) for name in names]
+        files = list(files_below(path))
         return sorted([file.relative_to(path).as_posix(), *_stat(file)] for file in files)
     return _stat(path)
 

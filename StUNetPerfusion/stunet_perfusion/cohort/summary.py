@@ -11,6 +11,7 @@ from stunet_perfusion.cohort.jobs import CaseOutcome
 from stunet_perfusion.cohort.numbers import NUMBERS
 from stunet_perfusion.cohort.outliers import unusual_cases
 from stunet_perfusion.preprocessing.quality.report import LIGHTS
+from stunet_perfusion.support.plain_text import defused
 from stunet_perfusion.support.staged import staged_file
 
 
@@ -43,7 +44,7 @@ def write_summary(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
     with staged_file(path) as staged, open(staged, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: defused(cell) for name, cell in row.items()} for row in rows)
 
 
 def _cell(value: float | None) -> str:

@@ -19,13 +19,14 @@ from stunet_perfusion.dicom_export.quantities import SPARSE, quantity_of
 from stunet_perfusion.dicom_export.source import Source, anonymous_source, keeping_quiet_about_values
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError, OutputError, Setting
+from stunet_perfusion.support.folders import STAGE_PREFIX
 from stunet_perfusion.support.progress import (
     CheckCancelled,
     Progress,
     never_cancelled,
     no_progress,
 )
-from stunet_perfusion.support.staged import staged_output
+from stunet_perfusion.support.staged_folder import staged_folder
 
 Format = Literal["parametric-map", "mr", "both"]
 FORMATS: tuple[Format, ...] = ("parametric-map", "mr", "both")
@@ -82,7 +83,7 @@ def export_maps(
     placed, planes, notes = _placed(maps, grid, source)
     brain = brain_of([volume for name, volume in placed.items() if name not in SPARSE] or list(placed.values()))
     setting = ExportSetting(source or anonymous_source(), origin, planes, datetime.now())
-    with staged_output(folder) as stage, keeping_quiet_about_values():
+    with staged_folder(folder) as stage, keeping_quiet_about_values():
         for done, (name, volume) in enumerate(placed.items()):
             check_cancelled()
             progress(done / len(placed), f"writing {name}")
@@ -129,7 +130,7 @@ def _check_request(maps: Mapping[str, np.ndarray], format: str) -> Format:
 
 def _check_folder(folder: Path) -> None:
     """Two series in one folder are one series to many viewers, so nothing is ever added to a folder."""
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(not entry.name.startswith(STAGE_PREFIX) for entry in folder.iterdir()):
         raise OutputError(folder, "holds files, which an export must not mix with", "give a new or an empty folder")
 
 

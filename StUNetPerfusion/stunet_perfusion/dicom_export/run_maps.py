@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from stunet_perfusion.dicom_export.origin import MapOrigin, origin_of_report
 from stunet_perfusion.dicom_export.quantities import ABSOLUTE_UNITS, QUANTITIES
 from stunet_perfusion.reading import read_map
+from stunet_perfusion.reading.report import REPORT, Report, check_digest, read_report, report_beside
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd")
-_REPORT = "report.json"
-#: Under this key the sidecar of a BIDS derivative holds the report.
-_REPORT_IN_SIDECAR = "StUNetPerfusion"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +37,8 @@ class RunMaps:
 class _MapFile:
     path: Path
     name: str
-    report: Mapping[str, Any]
+    report: Report
+    sha256: str = ""
 
 
 def read_run_maps(paths: list[Path]) -> RunMaps:
@@ -58,28 +54,32 @@ def read_run_maps(paths: list[Path]) -> RunMaps:
     _check_one_run(exported)
     report = exported[0].report
     notes = [f"{file.path.name} is left out: DICOM has no code for it." for file in files if file not in exported]
-    if not report:
+    if not report.document:
         notes.append("No report is beside the maps: their model and dose are not named, and units are taken as usual.")
     grids: list[Grid] = []
     maps: dict[str, np.ndarray] = {}
     for file in exported:
         maps[file.name], grid = read_map(file.path)
+        check_digest(file.path, maps[file.name], file.sha256)
         grids.append(grid)
         if not grid.matches(grids[0]):
             raise InputError(
                 file.path.name, f"lies on another grid than {exported[0].path.name}", "give the maps of one series"
             )
-    return RunMaps(maps, grids[0], origin_of_report(report), _is_absolute(report), tuple(notes))
+    return RunMaps(maps, grids[0], origin_of_report(report.document), _is_absolute(report), tuple(notes))
 
 
 def _maps_in(folder: Path) -> list[_MapFile]:
     """The maps that a report lists, or else all whose names are known or whose sidecars tell."""
-    report = _document(folder / _REPORT)
-    listed = _entries(report)
-    if listed:
-        return [_MapFile(folder / entry["file"], name, report) for name, entry in listed.items()]
+    report = _report_in(folder)
+    if report is not None and report.maps:
+        return [_MapFile(folder / entry.file, name, report, entry.sha256) for name, entry in report.maps.items()]
     files = sorted(path for path in folder.iterdir() if path.name.endswith(_ENDINGS))
     return [file for path in files if (file := _known_map(path)) is not None]
+
+
+def _report_in(folder: Path) -> Report | None:
+    return read_report(folder / REPORT) if (folder / REPORT).is_file() else None
 
 
 def _map_file(path: Path) -> _MapFile:
@@ -97,11 +97,10 @@ def _known_map(path: Path) -> _MapFile | None:
     stem = _stem(path)
     if not path.exists():
         return None
-    sidecar = _document(path.with_name(f"{stem}.json")).get(_REPORT_IN_SIDECAR, {})
-    report = sidecar or _document(path.with_name(_REPORT))
-    for name, entry in _entries(report).items():
-        if entry["file"] == path.name:
-            return _MapFile(path, name, report)
+    report = report_beside(path) or Report(path.parent, {})
+    for name, entry in report.maps.items():
+        if entry.file == path.name:
+            return _MapFile(path, name, report, entry.sha256)
     return _MapFile(path, stem, report) if stem in QUANTITIES else None
 
 
@@ -112,36 +111,14 @@ def _check_one_run(files: list[_MapFile]) -> None:
                 raise InputError(
                     file.path.name, f"holds the same quantity as {other.path.name}", "give the maps of one run"
                 )
-            if origin_of_report(other.report) != origin_of_report(file.report):
+            if origin_of_report(other.report.document) != origin_of_report(file.report.document):
                 raise InputError(
                     file.path.name, f"was not made by the same run as {other.path.name}", "export them one by one"
                 )
 
 
-def _is_absolute(report: Mapping[str, Any]) -> bool:
-    return any(entry.get("unit") in ABSOLUTE_UNITS for entry in _entries(report).values())
-
-
-def _entries(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """What a report says of its maps, by name."""
-    maps = report.get("maps")
-    if not isinstance(maps, dict):
-        return {}
-    return {name: entry for name, entry in maps.items() if isinstance(entry, dict) and "file" in entry}
-
-
-def _document(path: Path) -> Mapping[str, Any]:
-    """A JSON document; empty where there is none.
-
-    :raises InputError: it is damaged
-    """
-    if not path.is_file():
-        return {}
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise InputError(path, "cannot be read as JSON", "write it again, or remove it") from error
-    return document if isinstance(document, dict) else {}
+def _is_absolute(report: Report) -> bool:
+    return any(entry.unit in ABSOLUTE_UNITS for entry in report.maps.values())
 
 
 def _stem(path: Path) -> str:

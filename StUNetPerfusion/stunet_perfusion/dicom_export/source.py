@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.errors import BytesLengthException
 from pydicom.uid import generate_uid
 
 from stunet_perfusion.reading.formats import open_recording
 from stunet_perfusion.series import Grid
+from stunet_perfusion.support.dicom_dataset import read_header
 from stunet_perfusion.support.errors import InputError, Setting
+from stunet_perfusion.support.folders import files_below
 from stunet_perfusion.support.progress import Progress, no_progress, part_of
 
 #: What a derived object shares with its source: the modules Patient, Clinical Trial Subject, General Study, Patient
@@ -192,14 +192,16 @@ def _read_source(folder: Path, progress: Progress) -> Source:
 
 def _image_headers(folder: Path, progress: Progress) -> Iterator[tuple[Path, Dataset]]:
     """What tells images apart, of every image below a folder."""
-    paths = sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
+    paths = sorted(files_below(folder))
     wanted = [*_SAME_IN_ALL_FILES, *_OF_EVERY_FILE]
     for number, path in enumerate(paths):
         if number % 50 == 0:
             progress(number / len(paths), f"reading DICOM header {number + 1} of {len(paths)}")
         try:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=wanted)
-        except (InvalidDicomError, OSError, ValueError, EOFError):
+            dataset = read_header(path, wanted)
+        except MemoryError:
+            raise
+        except Exception:  # no DICOM file, or a damaged one
             continue
         if "Rows" in dataset and "SOPClassUID" in dataset and "SOPInstanceUID" in dataset:
             yield path, dataset
@@ -208,7 +210,7 @@ def _image_headers(folder: Path, progress: Progress) -> Iterator[tuple[Path, Dat
 def _complete_header(folder: Path, datasets: list[tuple[Path, Dataset]]) -> Dataset:
     if not datasets:
         raise InputError(folder, "holds no DICOM images", "give the folder with the DICOM files of one series")
-    return pydicom.dcmread(datasets[0][0], stop_before_pixels=True)
+    return read_header(datasets[0][0])
 
 
 def _source_file(dataset: Dataset) -> SourceFile:

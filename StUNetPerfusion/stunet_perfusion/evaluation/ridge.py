@@ -6,11 +6,9 @@ it comes from space, or from what is not linear in -ln S.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from stunet_perfusion.kinetics.cbv_scale import cbv_scale, recover_scale
 from stunet_perfusion.kinetics.closed_form import mean_curve
 from stunet_perfusion.kinetics.reference import first_pass_cbv
 from stunet_perfusion.preprocessing.preparation import PreparedSeries
+from stunet_perfusion.support.documents import read_json
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.writing import write_json
 
@@ -150,13 +149,13 @@ def read_ridge(path: Path) -> tuple[list[RidgeFit], str]:
     :raises InputError: no such file, or not what `write_ridge` wrote
     """
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path, "give the ridge.json of an earlier evaluation")
         fits = [RidgeFit(**entry | {"weights": tuple(entry["weights"])}) for entry in document["fits"]]
         if document["frames"] != FRAMES or any(len(one.weights) != FRAMES for one in fits):
             raise ValueError
         return fits, str(document["trained_on"])
-    except OSError:
-        raise InputError(path, "cannot be read", "give the ridge.json of an earlier evaluation") from None
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError):
         raise InputError(path, "holds no ridge regression", "give the ridge.json of an earlier evaluation") from None
 

@@ -13,6 +13,7 @@ from stunet_perfusion.evaluation.methods import Method, Table
 from stunet_perfusion.evaluation.panels import PanelKeeper
 from stunet_perfusion.evaluation.scores import SubjectScores, score_subject
 from stunet_perfusion.evaluation.subjects import Subject
+from stunet_perfusion.support.documents import read_json
 from stunet_perfusion.support.progress import Progress, no_progress
 from stunet_perfusion.writing import write_json
 
@@ -65,11 +66,11 @@ def panels_file(path: Path) -> Path:
 
 def _kept(path: Path, key: str) -> SubjectScores | None:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         if document["fingerprint"] != key:
             return None
         return SubjectScores(document["rows"], document["failures"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

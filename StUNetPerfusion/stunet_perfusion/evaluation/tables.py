@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from stunet_perfusion.support.plain_text import defused
 from stunet_perfusion.support.staged import staged_file
 
 
@@ -20,4 +21,4 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
         for row in rows:
-            writer.writerow({name: f"{v:.8g}" if isinstance(v, float) else v for name, v in row.items()})
+            writer.writerow({name: f"{v:.8g}" if isinstance(v, float) else defused(v) for name, v in row.items()})

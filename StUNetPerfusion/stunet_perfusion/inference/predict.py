@@ -285,17 +285,19 @@ def predict_case(
     *,
     mask: np.ndarray | None = None,
     white_matter: np.ndarray | None = None,
+    consume: bool = False,
     progress: Progress = no_progress,
     check_cancelled: CheckCancelled = never_cancelled,
 ) -> PredictedCase:
-    """A series in, its CBV map out. **The series is consumed**: its signal is overwritten by that of the lower dose,
-    because a clinical series is too large to hold twice.
+    """A series in, its CBV map out.
 
     The frames, the brain and the bolus are found at full dose.
 
     :param series: checked, at full dose
     :param mask: (Z, Y, X) bool brain mask, or None to find the brain
     :param white_matter: (Z, Y, X) bool, normal white matter, or None to find it
+    :param consume: whether the signal of the series may be overwritten by that of the lower dose: a clinical series is
+        too large to hold twice. Whoever says so has no further use for the series.
     :raises InputError: as `prepare_scan`, `blood_volume_unit` and `predict_prepared`
     """
     prepared = prepare_scan(
@@ -312,7 +314,13 @@ def predict_case(
     unit = blood_volume_unit(prepared, white_matter)
     check_cancelled()
     return predict_prepared(
-        prepared, checkpoint, settings, unit=unit, progress=progress, check_cancelled=check_cancelled
+        prepared,
+        checkpoint,
+        settings,
+        unit=unit,
+        consume=consume,
+        progress=progress,
+        check_cancelled=check_cancelled,
     )
 
 
@@ -324,10 +332,11 @@ def predict_prepared(
     find_aif: Callable[[PreparedSeries], ArterialInput] = automatic_aif,
     predict: Callable[..., StripAverage] = predict_slice,
     unit: BloodVolumeUnit | None = None,
+    consume: bool = False,
     progress: Progress = no_progress,
     check_cancelled: CheckCancelled = never_cancelled,
 ) -> PredictedCase:
-    """`predict_case` for a series that is prepared already, and is **consumed** as well.
+    """`predict_case` for a series that is prepared already.
 
     The arterial input is found in the series at the wanted dose, as it would be in a real low-dose scan.
 
@@ -335,6 +344,7 @@ def predict_prepared(
     :param find_aif: finds the arterial input in the series at the wanted dose
     :param predict: as for `predict_standardized`
     :param unit: normal white matter; None finds it
+    :param consume: as for `predict_case`
     :raises InputError: as `simulate_dose`, `automatic_aif` and `predict_standardized`
     """
     unit = blood_volume_unit(prepared) if unit is None else unit
@@ -344,7 +354,7 @@ def predict_prepared(
         settings.dose,
         settings.method,
         settings.seed,
-        in_place=True,
+        in_place=consume,
         progress=part_of(progress, 0.02, 0.05),
     )
     prepared = replace(prepared, series=lowered)

@@ -26,7 +26,7 @@ from stunet_perfusion.networks.checkpoint_document import (
 )
 from stunet_perfusion.networks.network import CbvNetwork
 from stunet_perfusion.support.errors import InputError
-from stunet_perfusion.support.staged import staged_output
+from stunet_perfusion.support.staged import staged_file
 
 __all__ = ["DOCUMENT", "FORMAT_VERSION", "Checkpoint", "CheckpointInfo", "NetworkInput", "load", "read_info", "save"]
 
@@ -60,8 +60,8 @@ def save(path: str | Path, network: nn.Module, info: CheckpointInfo, half_precis
     if half_precision:
         weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
     document = json.dumps({"format_version": FORMAT_VERSION, **asdict(info)}, allow_nan=False)
-    with staged_output(path.parent) as folder:
-        (folder / path.name).write_bytes(to_bytes(weights, metadata={DOCUMENT: document}))
+    with staged_file(path) as file:
+        file.write_bytes(to_bytes(weights, metadata={DOCUMENT: document}))
 
 
 def load(path: str | Path) -> Checkpoint:
@@ -73,33 +73,37 @@ def load(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     info = read_info(path)
-    with naming_file(path):
-        network = build_network(info.network, info.arguments)
-        network.check_strip(info.input.frames, info.strip.rows, info.input.size)
-        check_maps(network, info.input.quantity)
+    with naming_file(path), torch.device("meta"):
+        # Without memory for its weights: how many there are is only said, until the file turns out to hold them.
+        shadow = build_network(info.network, info.arguments)
+        shadow.check_strip(info.input.frames, info.strip.rows, info.input.size)
+        check_maps(shadow, info.input.quantity)
     try:
         with safe_open(path, framework="pt") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            names = list(file.keys())
+            _check_shapes(path, {name: tuple(file.get_slice(name).get_shape()) for name in names}, shadow)
+            weights = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise damaged(path, error) from None
-    _check_weights(path, weights, network)
+    _check_finite(path, weights)
+    with naming_file(path):
+        network = build_network(info.network, info.arguments)
     network.load_state_dict(weights)
     return Checkpoint(info, network.float().eval(), path.name)
 
 
-def _check_weights(path: Path, weights: dict[str, torch.Tensor], network: nn.Module) -> None:
+def _check_shapes(path: Path, shapes: dict[str, tuple[int, ...]], network: nn.Module) -> None:
     expected = network.state_dict()
     way_out = "the file does not belong to the network that it names; use another checkpoint"
-    missing, superfluous = sorted(expected.keys() - weights.keys()), sorted(weights.keys() - expected.keys())
+    missing, superfluous = sorted(expected.keys() - shapes.keys()), sorted(shapes.keys() - expected.keys())
     if missing:
         raise InputError(path, f"lacks {len(missing)} weights (first {missing[0]})", way_out)
     if superfluous:
         raise InputError(path, f"has {len(superfluous)} weights too many (first {superfluous[0]})", way_out)
-    for name, tensor in weights.items():
-        if tensor.shape != expected[name].shape:
-            shapes = f"{tuple(tensor.shape)}, not {tuple(expected[name].shape)}"
-            raise InputError(path, f"has weights of the wrong shape ({name} is {shapes})", way_out)
-    _check_finite(path, weights)
+    for name, shape in shapes.items():
+        if shape != tuple(expected[name].shape):
+            found = f"{shape}, not {tuple(expected[name].shape)}"
+            raise InputError(path, f"has weights of the wrong shape ({name} is {found})", way_out)
 
 
 def _check_finite(path: Path, weights: dict[str, torch.Tensor]) -> None:

@@ -8,13 +8,12 @@ Nothing else is ever read. A pickle can run code when it is opened, so it is ref
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any, TypeVar
 
 from stunet_perfusion.networks.quantities import (
     AROUND_BOLUS,
@@ -28,6 +27,7 @@ from stunet_perfusion.networks.quantities import (
     Z_SCORE,
 )
 from stunet_perfusion.networks.strip_rule import StripRule
+from stunet_perfusion.support.documents import LARGEST, filled_in, in_short, json_object, parse_json
 from stunet_perfusion.support.errors import InputError
 
 #: Raised when a newer program writes something that this one would misread.
@@ -35,6 +35,12 @@ FORMAT_VERSION = 1
 
 #: The header's key under which the JSON document stands.
 DOCUMENT = "stunet_perfusion"
+
+#: Of rows, columns, frames and channels; the paper's slices have 256.
+MOST = 1024
+
+#: Of convolutions a level.
+MOST_LAYERS = 16
 
 #: Letters of a quantity's words that a message has room for.
 _SHORT = 90
@@ -136,14 +142,18 @@ def _read_document(path: Path) -> Any:
         header = _read_header(path)
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "check the right to read it") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
         raise damaged(path, error) from None
     metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or DOCUMENT not in metadata:
         raise InputError(path, "does not say what network it holds", "give a checkpoint that StUNetPerfusion wrote")
     try:
-        return json.loads(metadata[DOCUMENT], parse_constant=_refuse_constant)
-    except (ValueError, TypeError, RecursionError) as error:
+        if not isinstance(metadata[DOCUMENT], str):
+            raise ValueError("it is no text")
+        return parse_json(metadata[DOCUMENT], constants=False)
+    except ValueError as error:
         raise InputError(path, f"has an unreadable description ({error})", "copy it again") from None
 
 
@@ -167,7 +177,9 @@ def _read_header(path: Path) -> dict[str, Any]:
             if start.startswith(_PICKLE_STARTS):
                 raise InputError(path, "is a pickle, which can run code when it is opened", _WAY_OUT_OF_PICKLE)
             raise ValueError("it has no header")
-        header = json.loads(start[8:] + file.read(length - 1))
+        if length > LARGEST:
+            raise ValueError(f"its header has {length >> 20} MB, and no checkpoint has more than {LARGEST >> 20}")
+        header = json_object(start[8:] + file.read(length - 1))
     ends = [_end_of_weights(name, entry) for name, entry in header.items() if name != "__metadata__"]
     expected = 8 + length + max(ends, default=0)
     if size != expected:
@@ -183,11 +195,6 @@ def _end_of_weights(name: str, entry: Any) -> int:
     return offsets[1]
 
 
-def _refuse_constant(name: str) -> None:
-    """NaN and Infinity are no JSON, and no reader of the document would expect them."""
-    raise ValueError(f"{name} is no number")
-
-
 def _parse(path: Path, document: dict[str, Any]) -> CheckpointInfo:
     version = document.get("format_version") if isinstance(document, dict) else None
     if version != FORMAT_VERSION:
@@ -200,12 +207,13 @@ def _parse(path: Path, document: dict[str, Any]) -> CheckpointInfo:
     try:
         for part, kind in {"input": NetworkInput, "strip": StripRule}.items():
             with naming_file(path):
-                fields[part] = _filled_in(kind, fields[part])
-        info = _filled_in(CheckpointInfo, fields)
+                fields[part] = filled_in(kind, fields[part], what=part)
+        info = filled_in(CheckpointInfo, fields)
     except (KeyError, TypeError) as error:
         raise InputError(
             path, f"has a wrong or incomplete description ({error})", "write it with this version"
         ) from None
+    _check_sizes(path, info)
     way_out = "use a checkpoint of this version, or the version of StUNetPerfusion that it was trained with"
     stored = (info.input.quantity, info.target, info.input.box)
     quantity, target, box = (FORMER_WORDS.get(each, each) for each in stored)
@@ -225,16 +233,26 @@ def _in_short(quantity: str) -> str:
     return textwrap.shorten(quantity, _SHORT, placeholder=" …")
 
 
-def _filled_in(kind: type[_Part], values: Any) -> _Part:
-    """One part of the description.
+def _check_sizes(path: Path, info: CheckpointInfo) -> None:
+    """Refuse sizes beyond everything that was ever trained, before anything is made of them.
 
-    :raises TypeError: not a table of names and values, a name that the part does not have or lacks, or a value of
-        another type
+    :raises InputError: a size that is too large, or none
     """
-    if not isinstance(values, dict):
-        raise TypeError(f"{kind.__name__} is no table of names and values")
-    for name, expected in get_type_hints(kind).items():
-        expected = get_origin(expected) or expected
-        if name in values and (not isinstance(values[name], expected) or isinstance(values[name], bool)):
-            raise TypeError(f"{name} {json.dumps(values[name], default=str)} is no {expected.__name__}")
-    return kind(**values)
+    sizes = {"input.frames": info.input.frames, "input.size": info.input.size, "strip.rows": info.strip.rows}
+    sizes |= dict(_numbers_in("arguments", info.arguments))
+    for name, size in sizes.items():
+        least, most = (0 if name.startswith("arguments") else 1), MOST_LAYERS if "convolutions" in name else MOST
+        if not least <= size <= most:
+            fact = f"describes a network that cannot be used ({in_short(name)} is {size}, and {most} is the most)"
+            raise InputError(path, fact, "use another checkpoint")
+
+
+def _numbers_in(name: str, values: Any) -> Iterator[tuple[str, int]]:
+    """Every whole number of a network's arguments, and the length of every list."""
+    if isinstance(values, dict | list):
+        yield f"{name} (its length)", len(values)
+        entries = values.items() if isinstance(values, dict) else enumerate(values)
+        for key, value in entries:
+            yield from _numbers_in(f"{name}.{key}", value)
+    elif isinstance(values, int) and not isinstance(values, bool):
+        yield name, values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,45 @@ import numpy as np
 from stunet_perfusion.phantom.anatomy import Tissue
 from stunet_perfusion.phantom.phantom import DOSES, Phantom
 from stunet_perfusion.support.progress import Progress, no_progress, part_of
-from stunet_perfusion.writing import staged_output, write_map, write_series
+from stunet_perfusion.support.staged_folder import staged_folder
+from stunet_perfusion.writing import write_map, write_series
 
 #: The name of the series at each dose.
 SERIES = dict(zip(DOSES, ("dsc.nii.gz", "dsc_dose-050.nii.gz", "dsc_dose-025.nii.gz"), strict=True))
 
 
-def write_phantom(folder: str | Path, phantom: Phantom, progress: Progress = no_progress) -> list[str]:
+#: Names of all files of a phantom.
+FILES = frozenset(
+    {*SERIES.values(), *(name.replace(".nii.gz", ".json") for name in SERIES.values()), "aif.txt"}
+    | {f"truth_{name}.nii.gz" for name in ("cbv", "cbf", "mtt")}
+    | {f"{name}.nii.gz" for name in ("mask", "tumor", "nawm", "vessels")}
+)
+
+
+def former_phantom(folder: Path) -> frozenset[str] | None:
+    """The files of a phantom that is in a folder; None where not all of them are there."""
+    return FILES if all((folder / name).is_file() for name in FILES) else None
+
+
+def write_phantom(
+    folder: str | Path,
+    phantom: Phantom,
+    progress: Progress = no_progress,
+    *,
+    inputs: Iterable[Path] = (),
+    overwrite: bool = False,
+) -> list[str]:
     """Write the series at full, half and quarter dose, truth, masks and AIF: all of them, or none.
 
+    A phantom of before is replaced whole.
+
+    :param inputs: files that it was made from
+    :param overwrite: whether files may be replaced that are no whole phantom
     :returns: names of the files
-    :raises OutputError: the folder cannot be written
+    :raises InputError: an input would be replaced
+    :raises OutputError: the folder cannot be written, or files are in the way
     """
-    with staged_output(folder) as stage:
+    with staged_folder(folder, former_phantom, inputs=inputs, overwrite=overwrite) as stage:
         for name, values in (
             ("truth_cbv", phantom.cbv),
             ("truth_cbf", phantom.cbf),

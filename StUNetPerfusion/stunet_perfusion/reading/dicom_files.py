@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,9 @@ from stunet_perfusion.reading.dicom_mosaic import MOSAIC_TAGS, is_mosaic, mosaic
 from stunet_perfusion.reading.dicom_philips import PHILIPS_TAGS, philips_values, scale_slope
 from stunet_perfusion.reading.dicom_uih import UIH_TAGS, is_uih_grid, uih_images
 from stunet_perfusion.reading.packed_files import refuse_packed
+from stunet_perfusion.support.dicom_dataset import read_header
 from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.folders import files_below
 from stunet_perfusion.support.progress import Progress
 
 _FILE_TAGS = (
@@ -42,8 +42,8 @@ _SPECIFIC_TAGS = [
     *map(Tag, UIH_TAGS),
 ]
 
-#: What pydicom runs into in damaged files, some of it only when a value is asked for.
-_DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError, struct.error, BytesLengthException)
+#: Of one image: the largest mosaics have a tenth of it.
+_MOST_PIXELS = 4096 * 4096
 
 #: Every file is opened and read in turn; the progress is told after so many of them.
 _FILES_PER_REPORT = 50
@@ -81,7 +81,7 @@ def read_files(folder: Path, progress: Progress) -> list[DicomFile]:
 
     :raises InputError: there is none
     """
-    paths = sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
+    paths = sorted(files_below(folder))
     if not paths:
         raise InputError(folder, "is empty", "give a folder with the DICOM files of one series")
     files = []
@@ -103,12 +103,15 @@ def read_file(path: Path) -> DicomFile | None:
     :raises InputError: it is damaged
     """
     try:
-        return _described(path, pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_SPECIFIC_TAGS))
+        return _described(path, read_header(path, _SPECIFIC_TAGS))
     except InvalidDicomError:
         return None
     except InputError:
         raise
-    except _DAMAGE as error:
+    except MemoryError:
+        raise
+    except Exception as error:
+        # pydicom raises many kinds of errors for damaged files, some of them only when a value is asked for.
         reason = error.strerror if isinstance(error, OSError) else None
         fact = f"cannot be read ({reason})" if reason else "is damaged: its DICOM header cannot be read"
         raise InputError(path, fact, "copy or export the series again") from error
@@ -135,6 +138,7 @@ def _images(path: Path, dataset: pydicom.Dataset) -> list[ImageHeader]:
     :raises InputError: it holds none that can be a part of a series
     """
     _refuse_what_is_no_mr(path, dataset)
+    _refuse_giants(path, dataset)
     syntax = str(dataset.file_meta.get("TransferSyntaxUID") or "")
     uid = str(dataset.get("SOPInstanceUID") or path)
     try:
@@ -147,7 +151,7 @@ def _images(path: Path, dataset: pydicom.Dataset) -> list[ImageHeader]:
         shape = int(dataset.Rows), int(dataset.Columns)
         image = image_header(values, PixelSource(path, syntax), uid, shape, scale_slope(dataset))
         return mosaic_images(image, dataset) if is_mosaic(dataset) else [image]
-    except (AttributeError, TypeError, ValueError, IndexError) as error:
+    except (AttributeError, TypeError, ValueError, IndexError, ArithmeticError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
@@ -160,6 +164,14 @@ def _refuse_what_is_no_mr(path: Path, dataset: pydicom.Dataset) -> None:
         raise InputError(path, f"is a {dataset.get('Modality') or 'unknown'} image, not MR", "give a DSC MRI series")
     if _count(path, dataset, "SamplesPerPixel") != 1:
         raise InputError(path, "is a color image", "give the original images, not screen captures or color maps")
+
+
+def _refuse_giants(path: Path, dataset: pydicom.Dataset) -> None:
+    """An image is made whole, and its decoder believes its header."""
+    rows, columns = _count(path, dataset, "Rows"), _count(path, dataset, "Columns")
+    if not 0 < rows * columns <= _MOST_PIXELS:
+        fact = f"announces an image of {columns} x {rows} pixels, which no scanner makes"
+        raise InputError(path, fact, "copy or export the series again")
 
 
 def _refuse_frames_without_place(path: Path, dataset: pydicom.Dataset) -> None:
@@ -175,7 +187,7 @@ def _count(path: Path, dataset: pydicom.Dataset, keyword: str) -> int:
     """A whole number of the header; 1 where it says nothing."""
     try:
         return int(dataset.get(keyword) or 1)
-    except (TypeError, ValueError, BytesLengthException) as error:
+    except (TypeError, ValueError, OverflowError, BytesLengthException) as error:
         raise InputError(
             path, f"has a damaged header ({keyword} is no whole number)", "copy or export the series again"
         ) from error

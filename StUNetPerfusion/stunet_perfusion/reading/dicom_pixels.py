@@ -7,7 +7,6 @@ object in memory nor applies a rescaling that differs from frame to frame.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +19,9 @@ from pydicom.pixels import get_decoder, iter_pixels
 from pydicom.tag import Tag
 
 from stunet_perfusion.reading.stream import readable
+from stunet_perfusion.support.dicom_dataset import inflated_file, is_deflated
 from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.temporary import temporary_folder
 
 #: What GDCM in SimpleITK decodes.
 _READ_BY_SIMPLEITK = (
@@ -72,7 +73,7 @@ def stored_frames(path: Path, transfer_syntax: str) -> Iterator[np.ndarray]:
 
 
 def _decoder(path: Path, syntax: uid.UID) -> Callable[[Path], Iterator[np.ndarray]]:
-    if syntax == uid.DeflatedExplicitVRLittleEndian:
+    if is_deflated(path):
         return _inflated
     if _is_read_by_pydicom(syntax):
         return lambda path: iter_pixels(path, raw=True)
@@ -97,13 +98,14 @@ def _is_read_by_pydicom(syntax: uid.UID) -> bool:
 
 
 def _inflated(path: Path) -> Iterator[np.ndarray]:
-    """A deflated file is compressed as a whole, so it has to be read as a whole."""
-    return iter_pixels(pydicom.dcmread(path), raw=True)
+    """A deflated file is compressed as a whole, so it is inflated as a whole, outside of memory."""
+    with temporary_folder() as folder, inflated_file(path, folder) as inflated:
+        yield from iter_pixels(inflated, raw=True)
 
 
 def _frames_by_simpleitk(path: Path) -> Iterator[np.ndarray]:
     tags = [Tag(tag) for tag in (*_PIXEL_TAGS, "NumberOfFrames", *_OFFSETS)]
-    with open(path, "rb") as file, tempfile.TemporaryDirectory() as folder:
+    with open(path, "rb") as file, temporary_folder() as folder:
         dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=tags)
         file.seek(_ELEMENT_HEADER, 1)
         count = int(dataset.get("NumberOfFrames") or 1)
@@ -111,7 +113,7 @@ def _frames_by_simpleitk(path: Path) -> Iterator[np.ndarray]:
         # The generator may find more than there are: fragments of JPEG frames without a table.
         frames = generate_frames(file, number_of_frames=count, extended_offsets=offsets)
         for _, frame in zip(range(count), frames, strict=False):
-            yield _decoded_by_simpleitk(frame, dataset, Path(folder) / "frame.dcm")
+            yield _decoded_by_simpleitk(frame, dataset, folder / "frame.dcm")
 
 
 def _decoded_by_simpleitk(frame: bytes, dataset: Dataset, file: Path) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from stunet_perfusion.reading.recording import Recording
 from stunet_perfusion.reading.volume_files import counted_files, natural_key
 from stunet_perfusion.series import FEWEST_FRAMES
 from stunet_perfusion.support.errors import InputError, Setting
+from stunet_perfusion.support.folders import walk
 from stunet_perfusion.support.progress import no_progress
 
 _IMAGE_ENDINGS = (".nii", ".nii.gz", ".nrrd")
@@ -82,12 +82,13 @@ def _files(folder: Path) -> tuple[list[Path], list[Path]]:
     """Images, and all other files, of a folder and the folders below it."""
     images: list[Path] = []
     others: list[Path] = []
-    for root, folders, names in os.walk(folder):
-        if is_dataset(Path(root)):
+    for root, folders, names in walk(folder):
+        if is_dataset(root):
             folders[:] = [name for name in folders if name not in _NOT_RAW]
         for name in names:
-            (images if name.lower().endswith(_IMAGE_ENDINGS) else others).append(Path(root) / name)
-    return sorted(images, key=natural_key), others
+            (images if name.lower().endswith(_IMAGE_ENDINGS) else others).append(root / name)
+    # Of dsc_3 and dsc_003 the shorter comes first, whatever order the system lists them in.
+    return sorted(images, key=lambda path: (natural_key(path), len(path.name))), others
 
 
 def _candidates(images: Sequence[Path]) -> list[Candidate]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stunet_perfusion.reading.door import readers_door
 from stunet_perfusion.reading.packed_files import refuse_packed
 from stunet_perfusion.reading.recording import Recording
 from stunet_perfusion.reading.stream import readable
@@ -23,12 +24,19 @@ def open_recording(path: Path, progress: Progress, wanted: str | None = None) ->
     :raises InputError: missing, of no known format, or damaged
     """
     name = path.name.lower()
+    with readers_door(path):
+        return _open(path, name, progress, wanted)
+
+
+def _open(path: Path, name: str, progress: Progress, wanted: str | None) -> Recording:
     if path.is_dir():
         from stunet_perfusion.reading.dicom import open_dicom
 
         return open_dicom(path, progress, wanted)
     if not path.exists():
         raise InputError(path, "does not exist", "check the path")
+    if not path.is_file():
+        raise InputError(path, "is neither a file nor a folder", "check the path")
     if name.endswith((".nii", ".nii.gz")):
         from stunet_perfusion.reading.nifti import open_nifti
 

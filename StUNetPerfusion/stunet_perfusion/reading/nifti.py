@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import math
 from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
 
 from stunet_perfusion.reading.nifti_header import NiftiHeader, read_header
-from stunet_perfusion.reading.recording import Recording, empty_signal
-from stunet_perfusion.reading.stream import Encoding, fill_frames, readable
+from stunet_perfusion.reading.recording import Recording, check_grid, empty_signal
+from stunet_perfusion.reading.stream import Encoding, check_capacity, fill_frames, readable
 from stunet_perfusion.reading.timing import seconds_in, unknown_unit
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
@@ -37,14 +38,15 @@ def open_nifti(path: Path) -> Recording:
         fact = f"holds voxels of NIfTI's type {header.type_code}, not plain numbers"
         raise InputError(path.name, fact, "export it as a magnitude image")
     columns, rows, slices = shape[:3]
-    grid = Grid((slices, rows, columns), header.ijk_to_ras)
-    if not np.isfinite(grid.ijk_to_ras).all() or abs(np.linalg.det(grid.ijk_to_ras[:3, :3])) < 1e-9:
-        raise InputError(path.name, "has a geometry that is not invertible", "export or convert it again")
+    grid = check_grid(path.name, Grid((slices, rows, columns), header.ijk_to_ras))
     frames = shape[3] if len(shape) == 4 else 1
     times, notes = _times(header, frames)
     encoding = Encoding(header.dtype, header.slope, header.intercept)
+    size = header.dtype.itemsize * math.prod(shape)
+    compressed = path.name.lower().endswith(".gz")
 
     def load(progress: Progress) -> np.ndarray:
+        check_capacity(path.name, path, size, 0 if compressed else header.offset, compressed)
         signal = empty_signal(path.name, frames, grid)
         with readable(path.name), _open(path) as stream:
             stream.seek(header.offset)

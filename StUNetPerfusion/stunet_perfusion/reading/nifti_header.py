@@ -11,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from stunet_perfusion.reading.stream import LONGEST_PREFIX
+
 _NIFTI1 = [
     ("sizeof_hdr", "i4"),
     ("unused1", "S36"),
@@ -163,8 +165,8 @@ def _parsed(fields: np.void, order: str) -> NiftiHeader:
     elif not np.isfinite(intercept):
         raise ValueError("an intercept that is no number")
     offset = float(fields["vox_offset"])
-    if not offset >= 0:
-        raise ValueError("voxels before the start of the file")
+    if not 0 <= offset <= LONGEST_PREFIX:
+        raise ValueError("voxels that are far from the start of the file")
     has_qform, has_sform = int(fields["qform_code"]) > 0, int(fields["sform_code"]) > 0
     return NiftiHeader(
         shape=tuple(int(n) for n in fields["dim"][1 : dimensions + 1]),

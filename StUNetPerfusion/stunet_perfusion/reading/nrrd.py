@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +16,16 @@ import numpy as np
 
 from stunet_perfusion.reading.nrrd_header import read_header
 from stunet_perfusion.reading.nrrd_times import sequence_times
-from stunet_perfusion.reading.recording import Recording, empty_signal
+from stunet_perfusion.reading.recording import Recording, check_grid, empty_signal
 from stunet_perfusion.reading.simulated_dose import simulated_dose_of_attributes
-from stunet_perfusion.reading.stream import Encoding, fill_frames, fill_interleaved, readable
+from stunet_perfusion.reading.stream import (
+    LONGEST_PREFIX,
+    Encoding,
+    check_capacity,
+    fill_frames,
+    fill_interleaved,
+    readable,
+)
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.progress import Progress
@@ -34,6 +42,11 @@ _TO_LPS = {
 
 #: Kinds of an axis along which space extends. Every other kind (list, vector, time ...) is a list of frames.
 _SPATIAL_KINDS = ("domain", "space")
+
+#: mm; larger steps from voxel to voxel overflow when they are squared.
+_LARGEST_STEP = 1e6
+
+_BLOCK = 1 << 16
 
 _NOT_NRRD = "is not an NRRD file, whatever its name says"
 
@@ -65,10 +78,11 @@ def open_nrrd(path: Path) -> Recording:
     frames = 1 if list_axis is None else sizes[list_axis]
     spatial = [axis for axis in range(dimension) if axis != list_axis]
     grid, notes = _grid(header, [sizes[axis] for axis in spatial], spatial, path.name)
+    check_grid(path.name, grid)
     times, echo_time, time_notes = sequence_times(header, frames, list_axis)
     encoding = _encoding(header, path.name)
     fill = fill_interleaved if list_axis == 0 else fill_frames
-    size = encoding.dtype.itemsize * int(np.prod(sizes))
+    size = encoding.dtype.itemsize * math.prod(sizes)
 
     def load(progress: Progress) -> np.ndarray:
         signal = empty_signal(path.name, frames, grid)
@@ -133,7 +147,8 @@ def _grid(header: dict[str, Any], sizes: list[int], spatial: list[int], name: st
         origin = np.asarray(header.get("space origin", np.zeros(3)), dtype=float)[:3]
     except (TypeError, IndexError) as error:
         raise InputError(name, "has a geometry that is not three-dimensional", "export it again") from error
-    if steps.shape != (3, 3) or not np.isfinite(steps).all() or abs(np.linalg.det(steps)) < 1e-9:
+    largest = np.abs(steps).max(axis=0, initial=0) if steps.shape == (3, 3) else np.zeros(3)
+    if not ((largest > 0) & (largest < _LARGEST_STEP)).all():
         raise InputError(name, "has a geometry that is not invertible", "export or convert it again")
     space = str(header.get("space", "left-posterior-superior")).lower()
     signs = next((signs for known, signs in _TO_LPS.items() if space in (known, known + "-time", known + "t")), None)
@@ -163,18 +178,21 @@ def _open_data(path: Path, header: dict[str, Any], offset: int, size: int) -> It
     """
     detached = header.get("data file", header.get("datafile"))
     if detached is not None:
-        if detached.split()[0] == "LIST" or "%" in detached:
+        if detached.split()[:1] == ["LIST"] or "%" in detached:
             raise InputError(path.name, "keeps its voxels in many files", "save it as one .nrrd file")
         path, offset = path.parent / detached, 0
         if not path.is_file():
             raise InputError(path, "does not exist, and the header needs it for its voxels", "put both in one folder")
     encoding = str(header["encoding"]).lower()
+    lines = int(header.get("line skip", header.get("lineskip", 0)))
+    skip = int(header.get("byte skip", header.get("byteskip", 0)))
+    if lines < 0 or skip < (-1 if encoding == "raw" else 0) or skip > LONGEST_PREFIX:
+        raise InputError(path.name, f"skips {lines} lines and {skip} bytes before its voxels", "export it again")
     with open(path, "rb") as file:
         file.seek(offset)
-        for _ in range(int(header.get("line skip", header.get("lineskip", 0)))):
-            file.readline()
-        skip = int(header.get("byte skip", header.get("byteskip", 0)))
+        _skip_lines(file, lines, path.name)
         if encoding == "raw":
+            check_capacity(path.name, path, size, 0 if skip == -1 else file.tell() + skip)
             file.seek(-size, os.SEEK_END) if skip == -1 else file.seek(skip, os.SEEK_CUR)
             yield file
             return
@@ -184,6 +202,24 @@ def _open_data(path: Path, header: dict[str, Any], offset: int, size: int) -> It
             stream = bz2.BZ2File(file)
         else:
             raise InputError(path.name, f"has the encoding '{encoding}'", "save it with encoding raw or gzip")
+        check_capacity(path.name, path, size, file.tell(), compressed=True)
         with stream:
-            stream.seek(max(skip, 0))
+            stream.seek(skip)
             yield stream
+
+
+def _skip_lines(file: BufferedIOBase, count: int, name: str) -> None:
+    """Leave the file behind so many lines, of which each may be long."""
+    while count:
+        block = file.read(_BLOCK)
+        if not block:
+            raise InputError(name, "ends before the lines that its header skips", "export it again")
+        ends = block.count(b"\n")
+        if ends < count:
+            count -= ends
+            continue
+        place = -1
+        for _ in range(count):
+            place = block.index(b"\n", place + 1)
+        file.seek(place + 1 - len(block), os.SEEK_CUR)
+        return

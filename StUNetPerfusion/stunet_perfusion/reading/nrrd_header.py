@@ -15,8 +15,8 @@ import numpy as np
 #: The newest version of the format that there is.
 _NEWEST = 5
 
-#: A longer line is no text.
-_LONGEST_LINE = 1 << 24
+#: A longer header is no text.
+_LONGEST_HEADER = 1 << 24
 
 
 def read_header(file: BufferedIOBase) -> dict[str, Any]:
@@ -31,7 +31,11 @@ def read_header(file: BufferedIOBase) -> dict[str, Any]:
     if not magic.startswith("NRRD") or int(magic[4:]) > _NEWEST:
         raise ValueError(f"'{magic.strip()}' is no NRRD file of a known version")
     header: dict[str, Any] = {}
-    while line := file.readline(_LONGEST_LINE):
+    length = 0
+    while line := file.readline(_LONGEST_HEADER):
+        length += len(line)
+        if length > _LONGEST_HEADER:
+            raise ValueError("a header without an end")
         text = line.decode("utf-8", "ignore").rstrip()
         if not text:
             break
@@ -42,6 +46,8 @@ def read_header(file: BufferedIOBase) -> dict[str, Any]:
         if not colon or name in header:
             raise ValueError(f"line '{text[:40]}' is no field, or a field that was there before")
         is_attribute = value.startswith("=")
+        if is_attribute and (name in _PARSERS or name in _TEXTS):
+            raise ValueError(f"'{name}' is a field, and stands as an attribute")
         parse = str if is_attribute else _PARSERS.get(name, str)
         header[name] = parse(value[is_attribute:].strip())
     return header
@@ -71,6 +77,9 @@ def _integers(text: str) -> list[int]:
 def _numbers(text: str) -> np.ndarray:
     return np.array([float(word) for word in text.split()])
 
+
+#: Fields that are text.
+_TEXTS = ("type", "encoding", "endian", "space", "data file", "datafile")
 
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "dimension": int,

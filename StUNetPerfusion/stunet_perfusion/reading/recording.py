@@ -11,6 +11,15 @@ from stunet_perfusion.series import Grid, SimulatedDose
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.progress import Progress
 
+#: mm; smaller and larger voxels are of other worlds.
+_VOXEL_SIZES = (1e-3, 1e3)
+
+#: Of the parallelepiped of the axes' unit vectors: less, and they are in one plane.
+_LEAST_VOLUME = 1e-3
+
+#: mm from the scanner's middle.
+_FARTHEST = 1e6
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:
@@ -32,6 +41,22 @@ class Recording:
     notes: tuple[str, ...]
     load: Callable[[Progress], np.ndarray]
     simulated: SimulatedDose | None = None
+
+
+def check_grid(name: str, grid: Grid) -> Grid:
+    """Refuse a geometry that no scanner has.
+
+    :raises InputError: numbers that are none, axes in one plane, voxels of other than 0.001 to 1000 mm, or a place
+        kilometers away
+    """
+    matrix = grid.ijk_to_ras
+    if np.isfinite(matrix).all():
+        sizes = np.abs(matrix[:3, :3]).max(axis=0)
+        if (sizes > _VOXEL_SIZES[0] / 2).all() and (sizes <= _VOXEL_SIZES[1]).all():
+            volume = abs(np.linalg.det(matrix[:3, :3] / grid.spacing))
+            if volume > _LEAST_VOLUME and np.abs(matrix[:3, 3]).max() < _FARTHEST:
+                return grid
+    raise InputError(name, "has a geometry that is not invertible or that no scanner has", "export or convert it again")
 
 
 def empty_signal(name: str, frames: int, grid: Grid) -> np.ndarray:

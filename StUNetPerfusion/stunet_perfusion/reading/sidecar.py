@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from stunet_perfusion.reading.bids import BidsName, sidecars_of
+from stunet_perfusion.support.documents import read_json
 from stunet_perfusion.support.errors import InputError, Setting
 
 #: Keys under which times of single frames are given, in seconds: BIDS for fMRI, BIDS for PET, and ours.
@@ -115,7 +116,7 @@ def read_sidecar_of_volumes(folder: Path, files: Sequence[Path]) -> Sidecar:
     of_first = read_sidecar(files[0])
     if of_first.name:
         return of_first
-    inside = sorted(files[0].parent.glob("*.json"))
+    inside = sorted(file for file in files[0].parent.glob("*.json") if file.is_file())
     return _joined(inside) if len(inside) == 1 else read_sidecar(folder)
 
 
@@ -124,17 +125,7 @@ def _joined(files: Sequence[Path]) -> Sidecar:
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for file in files:
-        document = _document(file)
+        document = read_json(file)
         values |= document
         origins |= dict.fromkeys(document, file.name)
     return Sidecar(files[-1].name if files else "", values, origins)
-
-
-def _document(file: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(file, "is not readable as JSON", "mend it, or move it away") from error
-    if not isinstance(values, dict):
-        raise InputError(file, "holds no JSON object", "mend it, or move it away")
-    return values

@@ -11,11 +11,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
+from pathlib import Path
 
 import numpy as np
 
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.progress import Progress
+
+#: Compressed data that grow more than so many times are no measurement: noise hardly compresses, and air is a part of
+#: an image only. Small ones, such as masks, may grow as they like.
+MOST_EXPANSION = 200
+FREE_EXPANSION = 256 << 20
+
+#: Bytes that a file may hold before its voxels.
+LONGEST_PREFIX = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,24 @@ def readable(name: str) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(name, f"cannot be read ({reason})", "copy or export it again") from error
+
+
+def check_capacity(name: str, path: Path, needed: int, offset: int = 0, compressed: bool = False) -> None:
+    """Refuse a header that promises more voxels than its file can hold, before there is memory for them.
+
+    :param name: what messages call it
+    :param path: of the voxels
+    :param needed: bytes of all voxels
+    :param offset: of the first of them, in the file
+    :raises InputError: the file is too short
+    """
+    with readable(name):
+        held = path.stat().st_size - offset
+    if not compressed and needed > held:
+        raise _truncated(name)
+    if compressed and needed > max(FREE_EXPANSION, MOST_EXPANSION * held):
+        fact = f"promises {needed / 1e6:.0f} MB of voxels in {max(held, 0) / 1e6:.3g} MB of compressed data"
+        raise InputError(name, fact, "export it again, or uncompressed")
 
 
 def fill_frames(signal: np.ndarray, stream: BufferedIOBase, encoding: Encoding, name: str, progress: Progress) -> None:

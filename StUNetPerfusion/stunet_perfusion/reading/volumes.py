@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stunet_perfusion.reading.door import readers_door
 from stunet_perfusion.reading.formats import open_recording
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
@@ -23,12 +24,15 @@ def read_map(path: str | Path) -> tuple[np.ndarray, Grid]:
     :raises InputError: missing, damaged, or more than one volume
     """
     path = Path(path)
-    if path.is_dir():
+    with readers_door(path):
+        is_folder = path.is_dir()
+    if is_folder:
         raise InputError(path, "is a folder, not a file", "give one NIfTI or NRRD file")
     recording = open_recording(path, no_progress)
     if recording.frames != 1:
         raise InputError(path.name, f"holds {recording.frames} volumes, and one is needed", "give a 3-D volume")
-    return recording.load(no_progress)[0], recording.grid
+    with readers_door(path):
+        return recording.load(no_progress)[0], recording.grid
 
 
 def read_mask(path: str | Path, grid: Grid) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stunet_perfusion.reading.door import readers_door
 from stunet_perfusion.reading.folder_series import find_series
 from stunet_perfusion.reading.formats import open_recording
 from stunet_perfusion.reading.recording import Recording
@@ -41,6 +42,13 @@ def read_series(
     :raises InputError: anything that makes the series unusable, see also `check_series`
     """
     path = Path(path)
+    with readers_door(path):
+        return _read(path, which, echo_time, frame_interval, progress)
+
+
+def _read(
+    path: Path, which: str | None, echo_time: float | None, frame_interval: float | None, progress: Progress
+) -> DscSeries:
     if path.name in ("", ".."):
         path = path.resolve()
     if path.name.upper() == "DICOMDIR" and path.is_file():

@@ -21,6 +21,7 @@ from stunet_perfusion.kinetics.reference import ReferenceMaps, first_pass_cbv, r
 from stunet_perfusion.metrics import compare_maps, nrcbv
 from stunet_perfusion.networks.checkpoint import Checkpoint
 from stunet_perfusion.phantom import DOSES, Phantom
+from stunet_perfusion.phantom.files import FILES
 from stunet_perfusion.preprocessing.preparation import PreparedSeries, prepare
 from stunet_perfusion.runs.figures import (
     Panel,
@@ -112,6 +113,19 @@ def score_doses(phantom: Phantom, results: Sequence[DoseResult]) -> list[dict[st
                 scores = compare_maps(result.cbv(method), other, phantom.mask, phantom.tumor, phantom.nawm)
                 rows.append({"dose": result.dose, "method": method, "against": against, **scores})
     return rows
+
+
+def former_demo(folder: Path) -> frozenset[str] | None:
+    """The files of a demonstration that is in a folder; None where there is none."""
+    doses = [f"dose-{round(100 * dose):03d}" for dose in DOSES]
+    known = {f"phantom/{name}" for name in FILES} | {"scores.csv", "scores.json", "comparison.png"}
+    known |= {f"{name}.nii.gz" for name in ("truth_cbv", "mask", "tumor", "nawm")}
+    known |= {f"{dose}/{REFERENCE}_{name}.nii.gz" for dose in doses for name in ("cbv", "cbf", "mtt")}
+    maps = ("cbv", "cbv_standardized", "cbv_uncertainty")
+    learned = {f"{dose}/{one}_{name}.nii.gz" for dose in doses for one in TITLES for name in maps}
+    if not all((folder / name).is_file() for name in known):
+        return None
+    return frozenset(known | {name for name in learned if (folder / name).is_file()})
 
 
 def write_maps(folder: Path, phantom: Phantom, results: Sequence[DoseResult]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from stunet_perfusion.dicom_export.run_maps import read_run_maps
 from stunet_perfusion.reading import read_map, read_mask
-from stunet_perfusion.runs.results import REPORT
+from stunet_perfusion.reading.report import REPORT, read_report
 from stunet_perfusion.series import Grid
 from stunet_perfusion.support.errors import InputError
 
@@ -66,11 +65,7 @@ def open_run(folder: Path) -> OpenRun:
 
 
 def _report(folder: Path) -> Mapping[str, Any]:
-    try:
-        document = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
+    return read_report(folder / REPORT).document if (folder / REPORT).is_file() else {}
 
 
 def _file(folder: Path, report: Mapping[str, Any], kind: str, name: str) -> Path | None:

@@ -20,7 +20,9 @@ from stunet_perfusion.reading import read_mask, read_series
 from stunet_perfusion.runs.curves import describe_curves
 from stunet_perfusion.runs.folders import series_of_folder
 from stunet_perfusion.runs.normalized import NormalizedMaps, normalized_maps
+from stunet_perfusion.runs.output import refuse_output_in_input
 from stunet_perfusion.runs.results import USE, ResultMap, write_results
+from stunet_perfusion.support.documents import typed_arguments
 from stunet_perfusion.support.progress import (
     CheckCancelled,
     Progress,
@@ -78,9 +80,9 @@ class PredictionRequest:
         """The request that `files` and `arguments` describe.
 
         :param files: paths
-        :raises TypeError: an argument that this version does not know
+        :raises TypeError: an argument that this version does not know, or of another type
         """
-        return cls(**files, **{**arguments, "settings": PredictionSettings(**arguments["settings"])})
+        return cls(**files, **typed_arguments(cls, arguments))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +105,7 @@ def run_prediction(
     checkpoint: Checkpoint | None = None,
     bids: bool = False,
     subject: str | None = None,
+    anonymous: bool = False,
     progress: Progress = no_progress,
     check_cancelled: CheckCancelled = never_cancelled,
 ) -> PredictionRun:
@@ -113,10 +116,12 @@ def run_prediction(
     :param checkpoint: `request.checkpoint`, where it is loaded already
     :param bids: name the files as a BIDS derivative
     :param subject: its label, where the series' name does not tell
+    :param anonymous: leave every path out of the report
     :raises InputError: as `read_series`, `read_mask`, `checkpoint.load` and `predict_case`
     """
     started = time.monotonic()
     request = replace(request, **series_of_folder(request.series, request.which))
+    refuse_output_in_input(request.series, output)
     checkpoint = load(request.checkpoint) if checkpoint is None else checkpoint
     settings = request.settings
     names = None
@@ -139,6 +144,7 @@ def run_prediction(
         settings,
         mask=mask,
         white_matter=white_matter,
+        consume=True,
         progress=part_of(progress, 0.1, 0.99),
         check_cancelled=check_cancelled,
     )
@@ -148,7 +154,8 @@ def run_prediction(
     maps = normalized.maps | _maps(case)
     report["curves"] = describe_curves(case.prepared, case.unit.region)
     baseline = baseline_signal(case.prepared.series.signal, case.prepared.bolus.arrival)
-    document = write_results(stage, output, request, series, report, maps, names, normalized.regions, baseline)
+    regions = normalized.regions
+    document = write_results(stage, output, request, series, report, maps, names, regions, baseline, anonymous)
     return PredictionRun(case, document)
 
 

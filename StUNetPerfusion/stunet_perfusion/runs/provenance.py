@@ -18,11 +18,15 @@ from typing import Any
 import numpy as np
 
 from stunet_perfusion import __version__
+from stunet_perfusion.reading.report import ReportedInput
+from stunet_perfusion.reading.report import sha256_of_array as sha256_of_array
 from stunet_perfusion.reading.volume_files import natural_key
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.support.errors import InputError
+from stunet_perfusion.support.folders import files_below
 from stunet_perfusion.support.identity import Identity
 from stunet_perfusion.support.resources import RESOURCES
+from stunet_perfusion.support.temporary import temporary_folder
 
 #: Packages whose version can change a number.
 _PACKAGES = ("numpy", "scipy", "torch", "SimpleITK", "scikit-image", "pydicom", "nibabel")
@@ -56,16 +60,10 @@ def sha256_of_path(path: Path) -> str:
         return _sha256(_blocks(path))
     if not path.is_dir():
         raise InputError(path, "does not exist", "check the path")
-    files = sorted((Path(root) / name for root, _, names in os.walk(path) for name in names), key=natural_key)
+    files = sorted(files_below(path), key=natural_key)
     images = [_sha256(_blocks(file)) for file in files if file.name.lower().endswith(_IMAGE_ENDINGS)]
     pixels = sorted(digest for file in files if (digest := _sha256_of_pixels(file)) is not None)
     return _sha256(digest.encode("ascii") for digest in (*images, *pixels))
-
-
-def sha256_of_array(array: np.ndarray) -> str:
-    """Hash of a map's shape and voxels as 32-bit floats, as they are in its file."""
-    values = np.ascontiguousarray(array, dtype="<f4")
-    return _sha256([repr(values.shape).encode("ascii"), values.data])
 
 
 def sha256_of_acquisition(series: DscSeries) -> str:
@@ -83,11 +81,11 @@ def sha256_of_acquisition(series: DscSeries) -> str:
     return _sha256([json.dumps(document, sort_keys=True).encode("ascii")])
 
 
-def describe_files(files: Mapping[str, Path | None], folder: Path, identity: Identity) -> dict[str, Any]:
+def describe_files(files: Mapping[str, Path | None], folder: Path | None, identity: Identity) -> dict[str, Any]:
     """Where the inputs of a run are, and what is in them.
 
     :param files: role to path; roles without one are left out
-    :param folder: where the report will be: paths are relative to it
+    :param folder: where the report will be: paths are relative to it. None leaves them out
     :param identity: of the patient, whom no path may name
     :returns: role to `{"path": ..., "sha256": ...}`; a file that ships with the program has `shipped` instead of
         `path`, and one whose path names the patient neither
@@ -96,21 +94,29 @@ def describe_files(files: Mapping[str, Path | None], folder: Path, identity: Ide
     return {role: _describe_file(path, folder, identity) for role, path in files.items() if path is not None}
 
 
-def find_file(entry: Mapping[str, Any], folder: Path) -> Path | None:
+def find_file(entry: ReportedInput, report: Path) -> Path | None:
     """The path of an input from its description, or None where the report does not say.
 
-    :param folder: where the report is
+    :param report: its path
+    :raises InputError: it says what is no path
     """
-    if entry.get("shipped"):
-        return RESOURCES / entry["shipped"]
-    path = entry.get("path")
-    return None if path is None else Path(os.path.normpath(folder / path))
+    if "\0" in f"{entry.shipped}{entry.path}":
+        raise InputError(report, "names an input by what is no path", "use a report that this program wrote")
+    if entry.shipped:
+        path = Path(os.path.normpath(RESOURCES / entry.shipped))
+        if not path.is_relative_to(RESOURCES):
+            fact = "names a file as the program's own that is not"
+            raise InputError(report, fact, "use a report that this program wrote")
+        return path
+    return None if entry.path is None else Path(os.path.normpath(report.parent / entry.path))
 
 
-def _describe_file(path: Path, folder: Path, identity: Identity) -> dict[str, Any]:
+def _describe_file(path: Path, folder: Path | None, identity: Identity) -> dict[str, Any]:
     digest = sha256_of_path(path)
     if path.resolve().is_relative_to(RESOURCES):
         return {"shipped": path.resolve().relative_to(RESOURCES).as_posix(), "sha256": digest}
+    if folder is None:
+        return {"sha256": digest}
     relative = _relative(path, folder)
     return ({} if identity.is_named_in(relative) else {"path": relative}) | {"sha256": digest}
 
@@ -126,14 +132,19 @@ def _relative(path: Path, folder: Path) -> str:
 
 def _sha256_of_pixels(file: Path) -> str | None:
     """None where the file is no DICOM image."""
-    import pydicom
-    from pydicom.errors import InvalidDicomError
+    from stunet_perfusion.support.dicom_dataset import is_deflated, pixel_blocks
 
     try:
-        pixels = pydicom.dcmread(file, specific_tags=["PixelData"]).get("PixelData")
-    except (InvalidDicomError, OSError, ValueError, EOFError):
+        if not is_deflated(file):
+            pixels = pixel_blocks(file, file.parent)
+            return None if pixels is None else _sha256(pixels)
+        with temporary_folder() as folder:
+            pixels = pixel_blocks(file, folder)
+            return None if pixels is None else _sha256(pixels)
+    except MemoryError:
+        raise
+    except Exception:  # no DICOM file, or a damaged one
         return None
-    return None if pixels is None else _sha256([pixels])
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

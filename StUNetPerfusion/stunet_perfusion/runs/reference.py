@@ -26,7 +26,9 @@ from stunet_perfusion.regions.blood_volume_unit import blood_volume_unit
 from stunet_perfusion.runs.curves import describe_curves
 from stunet_perfusion.runs.folders import series_of_folder
 from stunet_perfusion.runs.normalized import normalized_maps, ratios_to_white_matter
+from stunet_perfusion.runs.output import refuse_output_in_input
 from stunet_perfusion.runs.results import ResultMap, write_results
+from stunet_perfusion.support.documents import typed_arguments
 from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import Progress, no_progress, part_of
 from stunet_perfusion.writing.bids import bids_names, refuse_raw_data_set
@@ -119,9 +121,9 @@ class ReferenceRequest:
         """The request that `files` and `arguments` describe.
 
         :param files: paths
-        :raises TypeError: an argument that this version does not know
+        :raises TypeError: an argument that this version does not know, or of another type
         """
-        return cls(**files, **{**arguments, "settings": ReferenceSettings(**arguments["settings"])})
+        return cls(**files, **typed_arguments(cls, arguments))
 
 
 def run_reference(
@@ -131,6 +133,7 @@ def run_reference(
     *,
     bids: bool = False,
     subject: str | None = None,
+    anonymous: bool = False,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Compute, and write the maps, the region of white matter, and the report.
@@ -139,10 +142,12 @@ def run_reference(
     :param output: the folder that `stage` will become
     :param bids: name the files as a BIDS derivative
     :param subject: its label, where the series' name does not tell
+    :param anonymous: leave every path out of the report
     :returns: the report
     :raises InputError: as `read_series`, `read_mask`, `prepare` and `reference_case`
     """
     request = replace(request, **series_of_folder(request.series, request.which))
+    refuse_output_in_input(request.series, output)
     names = None
     if bids:
         refuse_raw_data_set(output)
@@ -205,4 +210,5 @@ def run_reference(
     report["notes"] = [*report["notes"], *notes, *normalized.notes]
     report["curves"] = describe_curves(prepared, unit.region)
     baseline = baseline_signal(prepared.series.signal, case.baseline_frames)
-    return write_results(stage, output, request, series, report, maps, names, normalized.regions, baseline)
+    regions = normalized.regions
+    return write_results(stage, output, request, series, report, maps, names, regions, baseline, anonymous)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,18 +11,29 @@ from typing import Any, TypeVar
 import numpy as np
 
 from stunet_perfusion.reading import read_map
-from stunet_perfusion.runs.provenance import find_file, sha256_of_array, sha256_of_path
+from stunet_perfusion.reading.report import (
+    Provenance,
+    Report,
+    ReportedInput,
+    ReportedMap,
+    read_report,
+    read_reported_map,
+    sha256_of_array,
+)
+from stunet_perfusion.runs.output import results_folder
+from stunet_perfusion.runs.provenance import find_file, sha256_of_path
 from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.support.progress import Progress, no_progress
-from stunet_perfusion.support.staged import staged_output
+from stunet_perfusion.support.temporary import temporary_folder
 from stunet_perfusion.support.threads import torch_threads
-from stunet_perfusion.writing.bids import REPORT_KEY
 
 _Request = TypeVar("_Request")
 
 #: Two builds of a library add the same numbers in another order. What that changes is below this share of a map's
 #: standard deviation.
 ROUNDING = 1e-3
+
+_MOST_THREADS = 1024
 
 #: What people call the files of a run.
 _ROLES = {
@@ -91,62 +100,63 @@ def repeat(
     :raises InputError: no such report, one that is not of this program, files that have moved or changed, or anything
         that the run itself refuses
     """
-    old = _read_report(report)
-    provenance = old["provenance"]
-    found = _find_files(report, provenance["inputs"], files or {})
-    with _folder_for(output) as stage:
-        with _threads(old.get("threads")):
+    old = read_report(report)
+    _refuse_cohort(report, old)
+    provenance = old.provenance(report)
+    _refuse_other_maps(old)
+    found = _find_files(report, provenance.inputs, files or {})
+    with _folder_for(output, [report, *found.values()]) as stage:
+        with _threads(old.document.get("threads")):
             new = _run(report, provenance, found, device, stage, output or stage, progress)
-        if new["provenance"]["acquisition_sha256"] != provenance["acquisition_sha256"]:
+        if new["provenance"]["acquisition_sha256"] != provenance.acquisition_sha256:
             raise InputError(
                 found["series"],
                 "is read with other times, another echo time or another geometry than for the report",
                 "restore its headers or its JSON file, or compute new maps with 'predict' or 'reference'",
             )
         maps = tuple(
-            _compare(name, entry, new["maps"].get(name), report.parent, stage) for name, entry in old["maps"].items()
+            _compare(name, entry, new["maps"].get(name), report.parent, stage) for name, entry in old.maps.items()
         )
-    then, now = provenance["versions"], new["provenance"]["versions"]
+    then, now = provenance.versions, new["provenance"]["versions"]
     changed = {name: (then.get(name), now.get(name)) for name in then | now if then.get(name) != now.get(name)}
     return Repetition(maps, changed)
 
 
-def _read_report(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(path, "does not exist", "give the report.json that 'predict' or 'reference' wrote")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        document = document.get(REPORT_KEY, document)
-        if document["provenance"]["verb"] == "batch":
-            way_out = "give the report.json of one of its cases, or run 'batch' again"
-            raise InputError(path, "is of a whole cohort", way_out)
-        for key in ("verb", "inputs", "arguments", "versions", "acquisition_sha256"):
-            document["provenance"][key]
-        document["maps"].items()
-    except InputError:
-        raise
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        way_out = "give a report.json of this version, or run 'predict' or 'reference' anew"
-        raise InputError(path, "does not tell how its maps were made", way_out) from None
-    return document
+def _refuse_cohort(path: Path, report: Report) -> None:
+    provenance = report.document.get("provenance")
+    if isinstance(provenance, dict) and provenance.get("verb") == "batch":
+        way_out = "give the report.json of one of its cases, or run 'batch' again"
+        raise InputError(path, "is of a whole cohort", way_out)
 
 
-def _find_files(report: Path, entries: Mapping[str, Any], given: Mapping[str, Path]) -> dict[str, Path]:
+def _refuse_other_maps(report: Report) -> None:
+    """Refuse a report beside maps of another run.
+
+    :raises InputError: a map beside the report is not the one that it tells of
+    """
+    for name, entry in report.maps.items():
+        if (report.folder / entry.file).is_file():
+            read_reported_map(report, name)
+
+
+def _find_files(report: Path, entries: Mapping[str, ReportedInput], given: Mapping[str, Path]) -> dict[str, Path]:
     """Every file of the run, by its role.
 
     :raises InputError: one is not found, or holds something else than it did
     """
     found: dict[str, Path] = {}
     for role, entry in entries.items():
-        path = given.get(role) or find_file(entry, report.parent)
-        word, setting = _ROLES.get(role, (role, Setting.INPUT))
+        if role not in _ROLES:
+            raise _unknown_run(report)
+        path = given.get(role) or find_file(entry, report)
+        word, setting = _ROLES[role]
         if path is None:
-            fact = f"does not say where its {word} is, since the path names the patient"
+            fact = f"does not say where its {word} is, since the path would name the patient, or was to be left out"
             raise InputError(report, fact, "give the file", setting)
         if not path.exists():
             fact = f"was the report's {word}, and is not there any more"
             raise InputError(path, fact, "say where it is now", setting)
-        if sha256_of_path(path) != entry["sha256"]:
+        if sha256_of_path(path) != entry.sha256:
             fact = f"was the report's {word}, and has changed since"
             raise InputError(path, fact, "restore it, or give the original", setting)
         found[role] = path
@@ -154,19 +164,19 @@ def _find_files(report: Path, entries: Mapping[str, Any], given: Mapping[str, Pa
 
 
 @contextmanager
-def _folder_for(output: Path | None) -> Iterator[Path]:
+def _folder_for(output: Path | None, inputs: Iterable[Path]) -> Iterator[Path]:
     if output is None:
-        with tempfile.TemporaryDirectory(prefix="stunet-perfusion-") as folder:
-            yield Path(folder)
+        with temporary_folder() as folder:
+            yield folder
     else:
-        with staged_output(output) as stage:
+        with results_folder(output, inputs) as stage:
             yield stage
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def _threads(count: object) -> Iterator[None]:
     """As many threads as the run had: how sums are shared among them decides how they are rounded."""
-    if count is None:
+    if not isinstance(count, int) or not 0 < count <= _MOST_THREADS:
         yield
         return
     import torch  # noqa: F401  so that there is something to tell
@@ -177,7 +187,7 @@ def _threads(count: int | None) -> Iterator[None]:
 
 def _run(
     report: Path,
-    provenance: Mapping[str, Any],
+    provenance: Provenance,
     files: dict[str, Path],
     device: str | None,
     stage: Path,
@@ -185,12 +195,12 @@ def _run(
     progress: Progress,
 ) -> dict[str, Any]:
     """Run the verb of the report, and return the new report."""
-    if provenance["verb"] == "reference":
+    if provenance.verb == "reference":
         from stunet_perfusion.runs.reference import ReferenceRequest, run_reference
 
         reference = _request(ReferenceRequest.from_arguments, report, provenance, files)
         return run_reference(reference, stage, output, progress=progress)
-    if provenance["verb"] == "predict":
+    if provenance.verb == "predict":
         from stunet_perfusion.runs.prediction import PredictionRequest, run_prediction
         from stunet_perfusion.support.devices import choose_device
 
@@ -203,11 +213,11 @@ def _run(
 def _request(
     from_arguments: Callable[[Mapping[str, Any], Mapping[str, Any]], _Request],
     report: Path,
-    provenance: Mapping[str, Any],
+    provenance: Provenance,
     files: dict[str, Path],
 ) -> _Request:
     try:
-        return from_arguments(files, provenance["arguments"])
+        return from_arguments(files, provenance.arguments)
     except (TypeError, KeyError) as error:
         raise _unknown_run(report) from error
 
@@ -218,18 +228,18 @@ def _unknown_run(report: Path) -> InputError:
 
 
 def _compare(
-    name: str, old: Mapping[str, Any], new: Mapping[str, Any] | None, old_folder: Path, new_folder: Path
+    name: str, old: ReportedMap, new: Mapping[str, Any] | None, old_folder: Path, new_folder: Path
 ) -> MapComparison:
     if new is None:
         return MapComparison(name, False, None)
-    if new["sha256"] == old["sha256"]:
+    if new["sha256"] == old.sha256:
         return MapComparison(name, True, 0.0)
     try:
-        before, _ = read_map(old_folder / old["file"])
+        before, _ = read_map(old_folder / old.file)
         after, _ = read_map(new_folder / new["file"])
     except InputError:
         return MapComparison(name, False, None)
-    if before.shape != after.shape or sha256_of_array(before) != old["sha256"]:
+    if before.shape != after.shape or sha256_of_array(before) != old.sha256:
         return MapComparison(name, False, None)
     spread = float(before.std())
     largest = float(np.abs(after - before).max())

@@ -9,19 +9,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from stunet_perfusion.reading.report import REPORT, sha256_of_array
+from stunet_perfusion.runs.anonymous import anonymized
 from stunet_perfusion.runs.provenance import (
     describe_files,
     sha256_of_acquisition,
-    sha256_of_array,
     versions,
 )
 from stunet_perfusion.series import DscSeries
 from stunet_perfusion.support.identity import identity_of
 from stunet_perfusion.writing import write_json, write_map
 from stunet_perfusion.writing.bids import BidsNames, write_derivative_description
-
-#: The report beside maps that have plain names.
-REPORT = "report.json"
 
 #: Said once in every report.
 USE = "Research use only: not for diagnosis."
@@ -73,16 +71,17 @@ class Request(Protocol):
         """Everything else that decides the result, as JSON."""
 
 
-def provenance_of(request: Request, series: DscSeries, folder: Path) -> dict[str, Any]:
+def provenance_of(request: Request, series: DscSeries, folder: Path, anonymous: bool = False) -> dict[str, Any]:
     """What `runs.repeat` needs, and a person who asks how a map came about.
 
     :param series: as it was read; its signal is not looked at
     :param folder: where the report will be in the end
+    :param anonymous: leave every path out
     """
     return {
         "verb": request.verb,
         "versions": versions(),
-        "inputs": describe_files(request.files(), folder, identity_of(request.series)),
+        "inputs": describe_files(request.files(), None if anonymous else folder, identity_of(request.series)),
         "acquisition_sha256": sha256_of_acquisition(series),
         "arguments": request.arguments(),
     }
@@ -98,6 +97,7 @@ def write_results(
     names: BidsNames | None = None,
     regions: Mapping[str, ResultRegion] | None = None,
     baseline: np.ndarray | None = None,
+    anonymous: bool = False,
 ) -> dict[str, Any]:
     """Write maps, regions and report, with plain names or those of a BIDS derivative.
 
@@ -108,6 +108,7 @@ def write_results(
     :param names: of a BIDS derivative; then every map has a sidecar that holds the report, and there is no other
     :param regions: masks, by name
     :param baseline: (Z, Y, X) signal before the bolus, which anatomy is registered to and maps are laid over
+    :param anonymous: leave every path out of the report
     :returns: the report
     """
     regions = regions or {}
@@ -115,11 +116,10 @@ def write_results(
     images = {} if baseline is None else {"baseline": baseline}
     written = (*maps, *regions, *images)
     files = {name: f"{name}.nii.gz" if names is None else names.file(name, ".nii.gz") for name in written}
-    identity = identity_of(request.series)
+    names_of = {role: path for role, path in request.files().items() if path is not None}
     document = {
         "use": USE,
-        **report,
-        "notes": [identity.withheld_from(note) for note in report["notes"]],
+        **anonymized(report, names_of),
         "maps": {
             name: {"file": files[name], "unit": map_.unit, "sha256": sha256_of_array(map_.values), **map_.facts}
             for name, map_ in maps.items()
@@ -129,7 +129,7 @@ def write_results(
             for name, region in regions.items()
         },
         "images": {name: {"file": files[name]} for name in images},
-        "provenance": provenance_of(request, series, output / place),
+        "provenance": provenance_of(request, series, output / place, anonymous),
     }
     (stage / place).mkdir(parents=True, exist_ok=True)
     for name, map_ in maps.items():

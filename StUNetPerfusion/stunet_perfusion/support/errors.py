@@ -43,6 +43,7 @@ class Setting(Enum):
     VALIDATION = "heads for validation"
     DEVICES = "training devices"
     RESTART = "restart"
+    OVERWRITE = "overwriting"
     TRAINING_SETTING = "training setting"
 
 

@@ -6,11 +6,11 @@ file names of this program say nothing of it; DICOM output, which goes back to t
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from stunet_perfusion.support.folders import files_below
 
 #: The tags that tell who a patient is.
 IDENTIFYING_TAGS = (
@@ -63,26 +63,23 @@ def identity_of(path: Path) -> Identity:
     """
     if path.is_file():
         return _identity_of_file(path) or Identity()
-    for number, file in enumerate(_files(path)):
+    for number, file in enumerate(files_below(path)):
         identity = _identity_of_file(file)
         if identity is not None or number == _MOST_FILES:
             return identity or Identity()
     return Identity()
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (Path(root) / name for root, _, names in os.walk(folder) for name in sorted(names))
-
-
 def _identity_of_file(file: Path) -> Identity | None:
     """None where the file is no DICOM file."""
-    import pydicom
-    from pydicom.errors import InvalidDicomError
+    from stunet_perfusion.support.dicom_dataset import read_header
 
     try:
-        dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(IDENTIFYING_TAGS))
+        dataset = read_header(file, IDENTIFYING_TAGS)
         values = [str(dataset.get(tag) or "") for tag in IDENTIFYING_TAGS]
-    except (InvalidDicomError, OSError, ValueError, EOFError):
+    except MemoryError:
+        raise
+    except Exception:  # no DICOM file, or a damaged one
         return None
     words = {word.lower() for value in values for word in (value, *re.split(r"[\s^=,]+", value))}
     return Identity(frozenset(word for word in words if len(word) >= _SHORTEST_WORD))

@@ -11,9 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stunet_perfusion.support.errors import OutputError, StUNetPerfusionError
+from stunet_perfusion.support.folders import STAGE_PREFIX
+from stunet_perfusion.support.held import hold, sweep
 
-#: What the hidden folders begin with. One that is left was that of a process that was killed.
-STAGE_PREFIX = ".stunet-perfusion-"
+#: In a hidden folder: what is being written, what it replaces, and the name of that.
+CONTENT, REPLACED, REPLACED_NAME = "content", "replaced", "replaced.txt"
 
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space, or choose another folder"),
@@ -27,35 +29,72 @@ _REASONS = {
 
 
 @contextmanager
-def staged_output(folder: str | Path) -> Iterator[Path]:
+def staged_output(folder: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """A hidden folder for results, which move into `folder` when the block ends well.
 
     It is made inside `folder` before anything is computed, so that a folder that cannot be written costs no
     computation, and so that moving is a mere renaming on the same disk. When the block fails, or is stopped,
     `folder` is left as it was: with its old files, or not there at all.
 
+    The files move one by one. JSON documents, which tell of the others, move last, and those that they replace are
+    removed before the first file moves: however a process ends, no document lies beside files of another run.
+
+    :param durable: whether files are on the disk, and not only on their way, before they move
     :raises OutputError: the folder cannot be made or written, now or in the end
     """
-    with _staged(Path(folder), Path(folder)) as stage:
+    with _staged(Path(folder), Path(folder), durable) as stage:
         yield stage
 
 
 @contextmanager
-def _staged(folder: Path, target: Path) -> Iterator[Path]:
+def _staged(folder: Path, target: Path, durable: bool = True) -> Iterator[Path]:
     """`staged_output`, which blames what cannot be written on `target`: the folder, or the one file that goes there."""
-    made = _make_folder(folder)
+    made = make_folder(folder)
     try:
-        with _writing_to(target):
-            stage = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=folder))
-        try:
-            with _naming_final_places(stage, folder), _writing_to(target, within=folder):
-                yield stage
-                _move(stage, folder)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+        with (
+            stage_in(folder, target) as stage,
+            _naming_final_places(stage, folder),
+            writing_to(target, within=folder),
+        ):
+            yield stage
+            if durable:
+                bring_to_disk(stage)
+            move_files(stage, folder)
     except BaseException:
-        _remove_folders(made)
+        remove_folders(made)
         raise
+
+
+@contextmanager
+def stage_in(place: Path, target: Path) -> Iterator[Path]:
+    """A folder in a hidden one in `place`, which is held as long as the block goes on, and is gone afterwards.
+
+    What killed processes have left in `place` is swept before.
+
+    :param target: what is blamed where it cannot be made
+    :raises OutputError: it cannot be made
+    """
+    sweep(place, STAGE_PREFIX, restore)
+    with writing_to(target):
+        holder = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=place))
+    try:
+        with hold(holder):
+            with writing_to(target):
+                (holder / CONTENT).mkdir()
+            yield holder / CONTENT
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def restore(holder: Path) -> None:
+    """Put back what a killed process had moved out of the way, where nothing has come into its place."""
+    try:
+        name = (holder / REPLACED_NAME).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return
+    old = holder / REPLACED
+    if name and Path(name).name == name and old.is_dir() and not (holder.parent / name).exists():
+        old.rename(holder.parent / name)
 
 
 @contextmanager
@@ -69,12 +108,18 @@ def staged_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.is_dir():
         raise OutputError(path, "is a folder, not a file", "add a file name to it")
-    with _staged(path.parent, path) as stage, _writing_to(stage / path.name, within=stage):
+    if any(part.startswith(STAGE_PREFIX) for part in path.parent.parts):
+        # It is on its way with all that is staged there, and becomes visible and durable with it.
+        make_folder(path.parent)
+        with writing_to(path, within=path.parent):
+            yield path
+        return
+    with _staged(path.parent, path) as stage, writing_to(stage / path.name, within=stage):
         yield stage / path.name
 
 
 @contextmanager
-def _writing_to(target: Path, within: Path | None = None) -> Iterator[None]:
+def writing_to(target: Path, within: Path | None = None) -> Iterator[None]:
     """Turns what the system says about a failed write into one sentence.
 
     :param within: errors about named files outside of this folder are not about writing, and pass
@@ -103,11 +148,11 @@ def _naming_final_places(stage: Path, folder: Path) -> Iterator[None]:
         raise OutputError(folder / subject.relative_to(stage), error.fact, error.way_out) from error
 
 
-def _make_folder(folder: Path) -> list[Path]:
+def make_folder(folder: Path) -> list[Path]:
     """Make `folder` and what is missing above it, and return what was made, outermost first."""
     made: list[Path] = []
     try:
-        with _writing_to(folder):
+        with writing_to(folder):
             missing = [place for place in (folder, *folder.parents) if not place.exists()]
             for place in reversed(missing):
                 if place.parent.exists() and not place.parent.is_dir():
@@ -122,7 +167,7 @@ def _make_folder(folder: Path) -> list[Path]:
             if not folder.is_dir():
                 raise _no_folder(folder, folder)
     except OutputError:
-        _remove_folders(made)
+        remove_folders(made)
         raise
     return made
 
@@ -131,18 +176,45 @@ def _no_folder(folder: Path, file: Path) -> OutputError:
     return OutputError(folder, f"cannot be a folder, since {file} is a file", "choose another folder")
 
 
-def _remove_folders(folders: list[Path]) -> None:
+def remove_folders(folders: list[Path]) -> None:
     """Remove folders that are empty, innermost first."""
     for place in reversed(folders):
         with suppress(OSError):
             place.rmdir()
 
 
-def _move(stage: Path, folder: Path) -> None:
+def move_files(stage: Path, folder: Path) -> None:
+    """Move files one by one: see `staged_output`."""
     files = sorted(file.relative_to(stage) for file in stage.rglob("*") if file.is_file())
     for file in files:
         if (folder / file).is_dir():
             raise OutputError(folder / file, "is a folder where a file is to be written", "choose another folder")
-    for file in files:
+    documents = [file for file in files if file.suffix == ".json"]
+    others = [file for file in files if file.suffix != ".json"]
+    if others:
+        for file in documents:
+            (folder / file).unlink(missing_ok=True)
+    for file in (*others, *documents):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         os.replace(stage / file, folder / file)
+
+
+def bring_to_disk(folder: Path) -> None:
+    """Wait until all files of a folder are on the disk, where the system can tell."""
+    for root, _, names in os.walk(folder):
+        for name in names:
+            _sync(Path(root) / name)
+        _sync(Path(root))
+
+
+def _sync(path: Path) -> None:
+    # Windows syncs no folders, and some network disks sync nothing.
+    with suppress(PermissionError, IsADirectoryError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+                raise
+        finally:
+            os.close(handle)

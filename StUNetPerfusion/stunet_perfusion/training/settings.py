@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 from stunet_perfusion.dose.simulate import METHODS, Method, check_dose
 from stunet_perfusion.networks.quantities import BOXES, INPUTS, WINDOWS, Box, Input, Window
 from stunet_perfusion.networks.strip_rule import StripRule
+from stunet_perfusion.support.documents import converted, in_short, in_words, parse_toml, read_small
 from stunet_perfusion.support.errors import InputError, Setting
 
 #: The dose as phantoms are scanned at it. Series that were scanned already have to be lowered by one of `METHODS`.
@@ -346,34 +346,24 @@ def check_settings(settings: TrainingSettings) -> None:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    toml = _toml()
+    way_out = "give a TOML file with settings"
     try:
-        return toml.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "give a TOML file with settings") from None
-    except (UnicodeDecodeError, toml.TOMLDecodeError) as error:
+        return parse_toml(read_small(path, way_out).decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise InputError(path, "is no TOML (it is no text in UTF-8)", way_out) from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(path, f"is no TOML ({error})", "mend the line that it names") from None
 
 
 def _toml_value(text: str) -> Any:
-    toml = _toml()
     try:
-        return toml.loads(f"value = {text}")["value"]
-    except toml.TOMLDecodeError:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
         return text
-
-
-def _toml() -> Any:
-    if sys.version_info >= (3, 11):
-        import tomllib
-
-        return tomllib
-    try:
-        import tomli
-    except ImportError:
-        fact = "is not installed, and Python before 3.11 reads no TOML without it"
-        raise InputError("tomli", fact, "install it with: pip install tomli") from None
-    return tomli
 
 
 def _fill(subject: str, values: Any, tables: Mapping[str, Any]) -> Any:
@@ -395,24 +385,12 @@ def _fill(subject: str, values: Any, tables: Mapping[str, Any]) -> Any:
 
 
 def _converted(subject: str, name: str, value: Any, hint: Any) -> Any:
-    kind = str if get_origin(hint) is Literal else get_origin(hint) or hint
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is tuple:
-        inner = hint.__args__[0]
-        if isinstance(value, (list, tuple)):
-            return tuple(_converted(subject, name, each, inner) for each in value)
-    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    words = {
-        bool: "true or false",
-        int: "a whole number",
-        float: "a number",
-        str: "a text",
-        tuple: "a list",
-        dict: "a table",
-    }
-    raise InputError(subject, f"'{name}' is {value!r}", f"give {words[kind]}")
+    # Which words are known is told by `check_settings`.
+    hint = str if get_origin(hint) is Literal else hint
+    try:
+        return converted(name, value, hint)
+    except TypeError:
+        raise InputError(subject, f"'{name}' is {in_short(repr(value))}", f"give {in_words(hint)}") from None
 
 
 def _relative_to(folder: Path, settings: TrainingSettings) -> TrainingSettings:

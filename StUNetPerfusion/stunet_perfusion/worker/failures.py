@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stunet_perfusion.support.errors import Refusal, Setting
+from stunet_perfusion.support.plain_text import one_error
 
 _INSTALL = "install it (the panel in 3D Slicer has a button for that) and start again"
 
@@ -65,4 +66,4 @@ def failure_of(error: Exception) -> Failure:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return one_error(text)

@@ -67,7 +67,7 @@ class Job:
         :returns: for each name the file as the protocol names it
         :raises OutputError: they cannot be written, when the disk is full for example
         """
-        with staged_output(self._folder) as stage:
+        with staged_output(self._folder, durable=False) as stage:
             for name, array in arrays.items():
                 try:
                     np.save(stage / f"{name}.npy", array)
@@ -80,7 +80,7 @@ class Job:
 
     def stage(self) -> AbstractContextManager[Path]:
         """A folder for files of other kinds, which becomes the job's where the block ends well."""
-        return staged_output(self._folder)
+        return staged_output(self._folder, durable=False)
 
     def remove_output(self) -> None:
         """Delete what was written for this request, by this process or by one that was killed."""

@@ -7,6 +7,7 @@ import types
 from dataclasses import MISSING, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from stunet_perfusion.support.documents import json_object
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.worker.protocol import REQUESTS, Request
 
@@ -19,11 +20,9 @@ def parse_line(line: bytes) -> dict[str, Any]:
     :raises InputError: anything else
     """
     try:
-        message = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError("request", f"is no JSON ({error})", _WAY_OUT) from None
-    if not isinstance(message, dict):
-        raise InputError("request", "is no JSON object", _WAY_OUT)
+        message = json_object(line)
+    except ValueError as error:
+        raise InputError("request", f"is no JSON object ({error})", _WAY_OUT) from None
     number = message.get("id")
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
         raise InputError("request", "has no id that is an integer from 0 on", _WAY_OUT)

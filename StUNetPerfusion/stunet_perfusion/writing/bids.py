@@ -7,7 +7,6 @@ the suffix, and `.bidsignore` tells validators so. All other entities are those 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import Any
 
 from stunet_perfusion import __version__
 from stunet_perfusion.reading.bids import BidsName
+from stunet_perfusion.reading.report import REPORT_KEY
+from stunet_perfusion.support.documents import read_json
 from stunet_perfusion.support.errors import InputError, Setting
 from stunet_perfusion.writing.documents import write_json
 
@@ -23,9 +24,6 @@ BIDS_VERSION = "1.10.0"
 
 #: The file that only the top folder of a data set has.
 _DESCRIPTION = "dataset_description.json"
-
-#: Under this key a sidecar holds the whole report of the run.
-REPORT_KEY = "StUNetPerfusion"
 
 #: Entities of a series that its maps keep, in the order of the standard.
 _KEPT = ("sub", "ses", "acq", "ce", "rec", "dir", "run", "echo")
@@ -130,8 +128,8 @@ def refuse_raw_data_set(folder: Path) -> None:
     if not path.is_file():
         return
     try:
-        kind = json.loads(path.read_text(encoding="utf-8")).get("DatasetType")
-    except (OSError, ValueError, AttributeError):
+        kind = read_json(path).get("DatasetType")
+    except InputError:
         kind = None
     if kind != "derivative":
         way_out = f"give a folder of its own, for example {folder / 'derivatives' / 'stunet-perfusion'}"

@@ -19,7 +19,15 @@ def write_json(path: str | Path, document: dict[str, Any]) -> None:
     """
     text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     with staged_file(path) as file:
-        file.write_text(text, encoding="utf-8")
+        file.write_bytes(_encoded(text))
+
+
+def _encoded(text: str) -> bytes:
+    """Names of files may hold bytes that are no text; JSON tells them by their numbers."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return (json.dumps(json.loads(text), indent=2, ensure_ascii=True) + "\n").encode("ascii")
 
 
 def write_sidecar(path: str | Path, series: DscSeries) -> None:

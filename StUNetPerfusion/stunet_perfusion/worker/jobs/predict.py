@@ -44,6 +44,7 @@ def run(request: Predict, job: Job, session: Session) -> dict[str, Any]:
             settings,
             find_aif=find_aif,
             unit=unit,
+            consume=True,
             progress=job.progress,
             check_cancelled=job.check_cancelled,
         )
