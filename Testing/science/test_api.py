@@ -170,3 +170,15 @@ def test_compare_takes_masks_of_numbers_and_gives_ratios():
     assert scores["nrcbv"] == scores["nrcbv_reference"] == pytest.approx(3)
     assert scores["concordance"] < 0.9
     assert sp.compare(2 * truth, truth, brain, standardize=False)["l1"] == pytest.approx(truth[brain > 0].mean())
+
+
+def test_a_series_that_has_to_be_mended_is_not_changed_either(series, checkpoint):
+    """The head moves while the bolus passes, and the note says that it was moved back."""
+    signal = series.signal.copy()
+    signal[25:] = np.roll(signal[25:], 3, axis=3)
+    before = signal.copy()
+    signal.flags.writeable = False
+    moved = replace(series, signal=signal)
+    for notes in (sp.predict(moved, checkpoint=checkpoint, stride=8, device="cpu").notes, sp.reference(moved).notes):
+        assert any(note.startswith("Mended: The head was moved back") for note in notes)
+    np.testing.assert_array_equal(signal, before)
