@@ -179,3 +179,13 @@ def test_functions_are_where_links_say(document):
         assert re.search(rf"^(def|class) {name}\b", (document.parent / file).read_text("utf-8"), re.M), (
             f"{name}: {file}"
         )
+
+
+def test_every_guarantee_names_a_test_that_there_is():
+    text = (ROOT / "Documentation" / "guarantees.md").read_text("utf-8")
+    named = re.findall(r"`((?:science|mrml|gui)/\w+\.py)(?:::(\w+))?", text)
+    assert len(named) > 10
+    for file, name in named:
+        assert (ROOT / "Testing" / file).is_file(), file
+        if name:
+            assert re.search(rf"^def {name}\b", (ROOT / "Testing" / file).read_text("utf-8"), re.M), f"{file}::{name}"
