@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 
 from stunet_perfusion.preprocessing.mending import parse_mend
 from stunet_perfusion.support.errors import InputError
-from stunet_perfusion.support.plain_text import one_line
+from stunet_perfusion.support.plain_text import shown
 from stunet_perfusion.support.progress import Progress, no_progress
 
 Series = Annotated[
@@ -95,7 +95,7 @@ class _PlainConsole(Console):
     """Texts from outside, such as the description of a DICOM series, give the terminal no commands."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        super().print(*(one_line(each) if isinstance(each, str) else each for each in objects), **options)
+        super().print(*(shown(each) if isinstance(each, str) else each for each in objects), **options)
 
 
 #: What a person reads goes here; only results go to the standard output.

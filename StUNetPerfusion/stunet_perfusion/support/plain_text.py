@@ -18,14 +18,17 @@ _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\
 _FORMULA = ("=", "+", "-", "@")
 
 
-def one_line(text: str) -> str:
-    """A text on one line, without what a terminal would take for a command, and no longer than a sentence."""
-    text = _ESCAPE.sub("", text)
-    shown = "".join(
+def shown(text: str) -> str:
+    """A text without what a terminal would take for a command, and without line feeds."""
+    return "".join(
         " " if each.isspace() else "\N{REPLACEMENT CHARACTER}" if unicodedata.category(each) in _NOT_SHOWN else each
-        for each in text
+        for each in _ESCAPE.sub("", text)
     )
-    line = " ".join(shown.split())
+
+
+def one_line(text: str) -> str:
+    """The same with single spaces, and no longer than a sentence."""
+    line = " ".join(shown(text).split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
 
 
