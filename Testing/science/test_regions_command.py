@@ -133,3 +133,11 @@ def test_a_folder_without_ncbv_is_refused(run, capsys):
     (run / "run" / "ncbv.nii.gz").unlink()
     assert main(["regions", str(run / "run")]) == 2
     assert "holds no nCBV map; run 'predict' or 'reference' again" in capsys.readouterr().err
+
+
+def test_nothing_is_written_into_the_run_that_is_read(run, capsys):
+    before = sorted(path.name for path in (run / "run").iterdir())
+    for words in (["regions", str(run / "run")], ["anatomy", str(run / "run"), str(run / "tumor.nii.gz")]):
+        assert main([*words, "--output", str(run / "run")]) == 2
+        assert "is inside of the folder that is read; choose a folder beside it" in capsys.readouterr().err
+    assert sorted(path.name for path in (run / "run").iterdir()) == before

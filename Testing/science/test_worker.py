@@ -20,6 +20,7 @@ from stunet_perfusion.metrics import compare_maps
 from stunet_perfusion.networks import checkpoint
 from stunet_perfusion.preprocessing.preparation import prepare
 from stunet_perfusion.regions.blood_volume_unit import blood_volume_unit
+from stunet_perfusion.regions.region_numbers import region_numbers
 from stunet_perfusion.runs.prediction import normalized_prediction, prediction_report
 from stunet_perfusion.support.errors import Setting
 
@@ -251,6 +252,33 @@ def test_low_dose_keeps_unsteady_frames(worker, prepared, method):
     np.testing.assert_array_equal(found[:UNSTEADY], make_case().signal[:UNSTEADY])
     np.testing.assert_array_equal(found[UNSTEADY:], lowered(prepared, 0.3, method, 4).series.signal)
     assert found.dtype == np.float32
+
+
+def test_a_region_is_measured_with_its_other_side(worker, prepared):
+    region = np.zeros(SHAPE, bool)
+    region[1, 18:23, 10:15] = True
+    ncbv = np.where(brain(), 1 + 3 * region, 0).astype(np.float32)
+    for name, values in (("ncbv", ncbv), ("sigma", 0.1 * ncbv), ("region", region), ("outside", ~brain())):
+        np.save(worker.folder / f"{name}.npy", values)
+    maps = {"ncbv": "ncbv.npy", "ncbv_uncertainty": "sigma.npy"}
+    found = worker.ask("measure_region", series="head", maps=maps, region="region.npy", mirror=True)
+    expected = region_numbers({"ncbv": ncbv, "ncbv_uncertainty": 0.1 * ncbv}, region, 0.02).as_json()
+    assert found["numbers"]["ncbv"] == expected["ncbv"]
+    assert found["numbers"]["hot_spot"]["value"] == pytest.approx(4)
+    assert found["numbers"]["mirror"]["ncbv"]["value"] < 4
+    np.testing.assert_array_equal(load(worker, found["files"]["tumor_burden"]) == 3, region)
+    assert sum(found["histogram"]["shares"]["region"]) == pytest.approx(1)
+    refused = worker.wait_for(worker.send("measure_region", series="head", maps=maps, region="outside.npy"), "failed")
+    assert refused["message"].startswith("region: lies outside the brain")
+
+
+def test_an_anatomy_is_registered_or_refused(worker, prepared):
+    image = np.random.default_rng(0).random((2, 40, 36)).astype(np.float32)
+    np.save(worker.folder / "anatomy.npy", image)
+    matrix = make_case().grid.ijk_to_ras.tolist()
+    number = worker.send("register_anatomy", series="head", image="anatomy.npy", ijk_to_ras=matrix, name="T1")
+    refused = worker.wait_for(number, "failed")
+    assert refused["message"] == "T1: has 2 slices, and 3 are needed; give a volume"
 
 
 def test_compare_gives_the_scores(worker, prepared):

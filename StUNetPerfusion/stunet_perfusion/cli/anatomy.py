@@ -9,6 +9,7 @@ import typer
 
 from stunet_perfusion.cli import options
 from stunet_perfusion.runs.anatomy import maps_on_anatomy, write_on_anatomy
+from stunet_perfusion.runs.output import refuse_output_in_input
 from stunet_perfusion.support.staged import staged_output
 
 
@@ -24,6 +25,7 @@ def command(
     """Registers the image rigidly to the series' baseline (mutual information), and writes every map and the white
     matter in the voxels of the image, with registration.json.
     """
+    refuse_output_in_input(run, output)
     with staged_output(output) as stage, options.progress_bar(quiet=json) as progress:
         brought = maps_on_anatomy(run, image, register=register, progress=progress)
         document = write_on_anatomy(stage, brought)

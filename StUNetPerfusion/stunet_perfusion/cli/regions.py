@@ -11,6 +11,7 @@ from rich.table import Table
 
 from stunet_perfusion.cli import options
 from stunet_perfusion.regions.region_error import Interval
+from stunet_perfusion.runs.output import refuse_output_in_input
 from stunet_perfusion.runs.regions import MeasuredRun, MirrorSettings, measure_run, write_regions
 from stunet_perfusion.support.errors import InputError
 from stunet_perfusion.support.staged import staged_output
@@ -56,6 +57,7 @@ def command(
     )
     document = measured.as_json()
     if output is not None:
+        refuse_output_in_input(run, output)
         with staged_output(output) as stage:
             document = write_regions(stage, measured)
     if json:

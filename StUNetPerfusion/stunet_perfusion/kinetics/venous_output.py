@@ -65,8 +65,8 @@ class VenousOutput:
         return (
             f"Absolute values: the artery's partial volume was corrected by a vein (mean of {int(self.voxels.sum())} "
             f"voxels, factor {self.factor:.2f}), and blood in vessels was taken to have {BLOOD_RELAXIVITY:g} of the "
-            "relaxivity of blood in tissue; on phantoms CBV is off by 17 % (one standard deviation), in patients by an "
-            "unknown amount."
+            "relaxivity of blood in tissue; on 24 phantoms CBV came out 7 % too low with a standard deviation of 18 %, "
+            "and in patients the error is unknown."
         )
 
 

@@ -113,14 +113,9 @@ def mirrored_image(image: np.ndarray, grid: Grid, plane: SymmetryPlane, order: i
     :param order: of the spline between voxels; 0 takes the nearest
     :returns: (Z, Y, X) float32; 0 where the opposite place lies outside of the grid
     """
-    reflection = np.eye(4)
-    reflection[:3, :3] -= 2 * np.outer(plane.normal, plane.normal)
-    reflection[:3, 3] = 2 * plane.offset * plane.normal
-    voxels = np.linalg.inv(grid.ijk_to_ras) @ reflection @ grid.ijk_to_ras
-    # From (i, j, k) to (k, j, i), the order of arrays.
-    matrix, shift = voxels[:3, :3][::-1, ::-1], voxels[:3, 3][::-1]
+    voxels = _mirrored_voxels(grid, plane)
     values = image.astype(np.float32, copy=False)
-    return ndimage.affine_transform(values, matrix, shift, order=order, mode="grid-constant", cval=0.0)
+    return ndimage.affine_transform(values, voxels[:3, :3], voxels[:3, 3], order=order, mode="grid-constant", cval=0.0)
 
 
 def places(grid: Grid) -> np.ndarray:
@@ -134,7 +129,8 @@ class _Coarse:
     """An image whose voxels are large and whose brightness is smooth."""
 
     image: np.ndarray
-    around: np.ndarray
+    places: np.ndarray
+    values: np.ndarray
     grid: Grid
     center: np.ndarray
 
@@ -153,21 +149,34 @@ class _Coarse:
         coarse = Grid(smooth.shape, matrix)
         around = ndimage.binary_dilation(share > 0.05, np.ones((1, 3, 3)), iterations=2)
         center = np.average(places(coarse).reshape(-1, 3), axis=0, weights=share.ravel())
-        return cls(smooth, around, coarse, center)
+        return cls(smooth, np.argwhere(around).astype(float), smooth[around], coarse, center)
 
     def agreement(self, plane: SymmetryPlane) -> float:
-        """Correlation with the mirror image, over all that is brain on one side or the other, and what is around it:
-        the outline of the brain counts, too. What lies opposite to nothing of the image is left out.
+        """Correlation with the mirror image over the brain and what is around it: the outline of the brain counts, too.
+        What lies opposite to nothing of the image is left out.
         """
-        other = mirrored_image(self.image, self.grid, plane)
-        where = self.around | (mirrored_image(self.around.astype(np.float32), self.grid, plane) > 0.5)
-        where &= mirrored_image(np.ones_like(self.image), self.grid, plane) > 0.999
-        if np.count_nonzero(where) < _LEAST_SHARE * np.count_nonzero(self.around):
+        voxels = _mirrored_voxels(self.grid, plane)
+        there = self.places @ voxels[:3, :3].T + voxels[:3, 3]
+        known = ((there >= 0) & (there <= np.array(self.image.shape) - 1)).all(axis=1)
+        if np.count_nonzero(known) < _LEAST_SHARE * len(known):
             return -1.0
-        x, y = self.image[where], other[where]
+        x = self.values[known]
+        y = ndimage.map_coordinates(self.image, there[known].T, order=1)
         x, y = x - x.mean(), y - y.mean()
         size = float(np.linalg.norm(x) * np.linalg.norm(y))
         return float(x @ y) / size if size else 0.0
+
+
+def _mirrored_voxels(grid: Grid, plane: SymmetryPlane) -> np.ndarray:
+    """(4, 4) from a voxel (k, j, i) to the one opposite to it."""
+    reflection = np.eye(4)
+    reflection[:3, :3] -= 2 * np.outer(plane.normal, plane.normal)
+    reflection[:3, 3] = 2 * plane.offset * plane.normal
+    voxels = np.linalg.inv(grid.ijk_to_ras) @ reflection @ grid.ijk_to_ras
+    turned = np.eye(4)
+    # From (i, j, k) to (k, j, i), the order of arrays.
+    turned[:3, :3], turned[:3, 3] = voxels[:3, :3][::-1, ::-1], voxels[:3, 3][::-1]
+    return turned
 
 
 def _plane(parameters: np.ndarray, center: np.ndarray) -> SymmetryPlane:

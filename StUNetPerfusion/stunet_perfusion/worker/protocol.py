@@ -330,6 +330,52 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class MeasureRegion:
+    """Numbers of a region in maps of an open series, as `stunet-perfusion regions` computes them.
+
+    :param maps: .npy files, (Z, Y, X) float32, by name: `ncbv`, and `ncbv_uncertainty`, `psr`, `tmax`, ... where there
+    :param region: .npy, (Z, Y, X) bool
+    :param nawm: .npy, (Z, Y, X) bool, white matter, for the histogram; or None
+    :param mirror: measure the other side, too; the plane of symmetry is found once for an open series
+    :param turn: degrees by which it is turned, counterclockwise from above
+    :param shift: mm by which it is shifted to the patient's right
+    :param hot_spot: diameter of the disk, voxels
+    :param thresholds: nCBV between the classes of tumor burden; None takes 1.0 and 1.75
+    :returns: `{"numbers": {...}` (`RegionNumbers.as_json`)`, "histogram": {"edges": [...], "shares": {"region": [...],
+        "white_matter": [...]}}, "files": {"tumor_burden", "hot_spot", "mirror"}}` (uint8 labels and bool masks)
+    """
+
+    do: ClassVar[str] = "measure_region"
+    series: str
+    maps: dict
+    region: str
+    nawm: str | None = None
+    mirror: bool = False
+    turn: float = 0.0
+    shift: float = 0.0
+    hot_spot: float = 3.0
+    thresholds: list | None = None
+
+
+@dataclass(frozen=True)
+class RegisterAnatomy:
+    """Where an anatomic image (T1 after contrast, FLAIR, T2) lies, seen from an open series. Takes seconds.
+
+    :param image: .npy, (K, J, I)
+    :param ijk_to_ras: of the image, 4 rows of 4 numbers
+    :param name: what messages call the image
+    :returns: `{"to_anatomy_ras": [[...4 rows of 4...]]` (from a place in the series to that in the image, mm)`,
+        "turn_degrees", "shift_mm", "mutual_information", "mutual_information_displaced", "note": sentence}`
+    """
+
+    do: ClassVar[str] = "register_anatomy"
+    series: str
+    image: str
+    ijk_to_ras: list
+    name: str = "anatomy"
+
+
+@dataclass(frozen=True)
 class Sample:
     """The sample case: a drawn head with a tumor, the same each time. Takes some seconds.
 
@@ -385,6 +431,8 @@ Request = (
     | LowDose
     | VerbenaInput
     | Compare
+    | MeasureRegion
+    | RegisterAnatomy
     | Sample
     | ExportDicom
     | Shutdown
