@@ -251,9 +251,9 @@ def test_folding_batch_normalization_gives_the_same_map_and_leaves_the_network_a
         (
             "stunet",
             {"guided": True, "maps": 2, "refine": (1,)},
-            "averages .* of 5 maps, and refines them; give",
+            "filters 5 maps by non-local means, and refines them; give",
         ),
-        ("stunet", {"guided": True, "maps": 5}, "of 5 maps, and refines them; give it .* or leave 'guided' out"),
+        ("stunet", {"guided": True, "maps": 5}, "filters 5 maps .* refines them; give it .* or leave 'guided' out"),
         ("stunet", {"decoder": (4, 5)}, "2 widths of the decoder do not fit 4 of the encoder; give 3 of them"),
     ],
 )
