@@ -203,3 +203,28 @@ def test_the_fields_that_sentences_name_are_in_the_panel():
     for label, section in fieldNames().values():
         assert label in texts
         assert section in texts
+
+
+def test_lights_of_quality_are_shown_and_yellow_ones_said():
+    from StUNetPerfusionLib.panel.qualityLights import asLights, asLightsToolTip
+    from StUNetPerfusionLib.scene.inputSeries import InputFacts, OpenedInput, describeWarnings, qualityLights
+
+    series = noisy_series()
+    facts = InputFacts("s", series.times, series.grid, 0.03, ())
+    findings = [
+        {"name": "motion", "title": "Motion", "light": "green", "meaning": "Still.", "advice": "", "numbers": {}},
+        {
+            "name": "level",
+            "title": "Level",
+            "light": "yellow",
+            "meaning": "Drifts <12 %.",
+            "advice": "Look.",
+            "numbers": {},
+        },
+    ]
+    opened = OpenedInput("h", 0, facts, series, np.ones(SHAPE, bool), 0, 10, 14, (), {"findings": findings})
+    lights = qualityLights(opened)
+    assert lights == (("green", "Motion", "Still."), ("yellow", "Level", "Drifts <12 %. Look."))
+    assert describeWarnings(facts, opened) == ("Level: Drifts <12 %. Look.",)
+    assert asLights(lights).count("&#9679;") == 2
+    assert "Drifts &lt;12 %. Look." in asLightsToolTip(lights)

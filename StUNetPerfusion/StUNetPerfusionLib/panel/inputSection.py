@@ -15,7 +15,8 @@ from StUNetPerfusionLib.panel.delayedObserver import MODIFIED_EVENTS, DelayedObs
 from StUNetPerfusionLib.panel.labelText import ERROR_COLOR, WARNING_COLOR, asLabel, asLines, say
 from StUNetPerfusionLib.panel.panelRuns import PanelRuns
 from StUNetPerfusionLib.panel.parameterOptions import otherSegments, segmentChoice
-from StUNetPerfusionLib.scene.inputSeries import describeSeries, describeWarnings, inputFacts
+from StUNetPerfusionLib.panel.qualityLights import asLights, asLightsToolTip
+from StUNetPerfusionLib.scene.inputSeries import describeSeries, describeWarnings, inputFacts, qualityLights
 from StUNetPerfusionLib.scene.masks import maskOfSegment
 from StUNetPerfusionLib.scene.nodeFrames import isPerfusionInput
 from StUNetPerfusionLib.scene.openSeries import openSeries
@@ -87,10 +88,14 @@ class InputSection:
     def showUnderstood(self, opened) -> None:
         """Say what was understood, and what is odd."""
         warnings = (*describeWarnings(opened.facts, opened), *self._outsideOfTheBrain(opened))
+        lights = qualityLights(opened)
+        self._ui.understoodLabel.toolTip = asLightsToolTip(lights)
         say(
             self._ui.understoodLabel,
             asLines(
-                asLabel(describeSeries(opened.facts, opened)), *(asLabel(text, WARNING_COLOR) for text in warnings)
+                asLabel(describeSeries(opened.facts, opened)),
+                *([asLights(lights)] if lights else ()),
+                *(asLabel(text, WARNING_COLOR) for text in warnings),
             ),
         )
 

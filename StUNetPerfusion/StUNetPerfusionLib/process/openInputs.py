@@ -165,6 +165,7 @@ class OpenInputs:
             arrival=answer["arrival_frame"],
             peak=answer["peak_frame"],
             notes=tuple(dict.fromkeys((*facts.notes, *answer["notes"]))),
+            quality=answer.get("quality"),
         )
 
     def _letGo(self, wanted: WantedInput) -> Iterator[Request]:

@@ -75,6 +75,7 @@ class OpenedInput:
     :param arrival: frame of the input in which contrast may first be seen
     :param peak: frame of the input with the lowest mean signal
     :param notes: what was decided, one sentence each
+    :param quality: how good the series is, as the worker's protocol has it
     """
 
     handle: str
@@ -86,6 +87,7 @@ class OpenedInput:
     arrival: int
     peak: int
     notes: tuple[str, ...]
+    quality: dict[str, Any] | None = None
 
     @property
     def prepared(self) -> PreparedSeries:
@@ -139,6 +141,14 @@ def describeSeries(facts: InputFacts, opened: OpenedInput | None = None) -> str:
     return ", ".join(parts)
 
 
+def qualityLights(opened: OpenedInput) -> tuple[tuple[str, str, str], ...]:
+    """Light, title and sentence of everything that was judged about a series, in the order of the report."""
+    findings = (opened.quality or {}).get("findings", ())
+    return tuple(
+        (found["light"], found["title"], f"{found['meaning']} {found['advice']}".strip()) for found in findings
+    )
+
+
 def describeWarnings(facts: InputFacts, opened: OpenedInput | None = None) -> tuple[str, ...]:
     """What the user should know besides, one sentence each."""
     notes = facts.notes if opened is None else opened.notes
@@ -147,4 +157,6 @@ def describeWarnings(facts: InputFacts, opened: OpenedInput | None = None) -> tu
         if facts.echoTime is None
         else ()
     )
-    return tuple(dict.fromkeys((*notes, *unknown)))
+    lights = () if opened is None else qualityLights(opened)
+    yellow = tuple(f"{title}: {sentence}" for light, title, sentence in lights if light == "yellow")
+    return tuple(dict.fromkeys((*notes, *yellow, *unknown)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
 from stunet_perfusion.support.errors import InputError, Setting
 
@@ -20,6 +21,12 @@ _LEVEL_ERROR = 0.003
 
 #: How far a voxel may still be from its place after motion was taken out, in millimeters, in the plane.
 _RESIDUAL_MOTION = 0.12
+
+#: Share of the blood volume that a head which was moved back is uncertain by: resampling smooths, and not all alike.
+MOVED_BACK_ERROR = 0.03
+
+#: How much of what a smoothing over `_BLUR` voxels takes away may have been lost when frames were moved back.
+_BLUR, _BLUR_LOSS = 0.7, 0.5
 
 
 @dataclass(frozen=True)
@@ -180,18 +187,36 @@ def doubt_of_level(error: float, drop: np.ndarray, arrival: int, stop: int) -> f
 
 
 def doubt_of_place(
-    reference: np.ndarray, spacing: np.ndarray, outside: np.ndarray, drop: np.ndarray, arrival: int, stop: int
+    passage: np.ndarray, arrival: int, spacing: np.ndarray, outside: np.ndarray, area: float
 ) -> np.ndarray:
-    """(Z, Y, X) what is left of motion at edges, over the brain's mean blood volume.
+    """(Z, Y, X) what is left of motion at edges and small vessels, over the brain's mean blood volume.
 
-    :param reference: (Z, Y, X) mean image before the bolus
+    A voxel may still be beside its place by a tenth of a millimeter, which matters where brightness or blood changes
+    from voxel to voxel; and what is smaller than a voxel was blurred when the frames were moved back.
+
+    :param passage: (T, Z, Y, X) signal up to the end of the first pass
+    :param arrival: frames before the bolus
+    :param spacing: (3,) mm
     :param outside: (Z, Y, X) share of frames in which a voxel came from outside of the image
+    :param area: of the brain's mean curve over the first pass
     """
-    area = float(drop[arrival:stop].sum())
-    steep = np.hypot(
-        np.gradient(reference, axis=1) / spacing[1] if reference.shape[1] > 1 else 0.0,
-        np.gradient(reference, axis=2) / spacing[0] if reference.shape[2] > 1 else 0.0,
-    )
-    relative = np.divide(steep, reference, out=np.zeros_like(steep), where=reference > 0)
-    change = np.clip(relative * _RESIDUAL_MOTION, 0, 1) * (stop - arrival) / area if area > 0 else np.zeros_like(steep)
-    return (change + outside).astype(np.float32)
+    if not area > 0:
+        return outside.astype(np.float32)
+    reference = passage[:arrival].mean(axis=0)
+    usable = reference > 0
+    divisor = np.where(usable, reference, np.float32(1))
+    volume = np.zeros(reference.shape, np.float32)
+    for frame in passage[arrival:]:
+        volume -= np.log(np.clip(frame / divisor, 0.02, 50))
+    volume = np.where(usable, volume / np.float32(area), 0)
+    steep = np.divide(_steepness(reference, spacing), reference, out=np.zeros(reference.shape), where=usable)
+    change = np.clip(steep * _RESIDUAL_MOTION, 0, 1) * (len(passage) - arrival) / area
+    blurred = _BLUR_LOSS * np.abs(volume - ndimage.gaussian_filter(volume, (0, _BLUR, _BLUR)))
+    return (np.hypot(change, blurred) + _steepness(volume, spacing) * _RESIDUAL_MOTION + outside).astype(np.float32)
+
+
+def _steepness(image: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """(Z, Y, X) change per millimeter in the plane."""
+    rows = np.gradient(image, axis=1) / spacing[1] if image.shape[1] > 1 else np.zeros(image.shape)
+    columns = np.gradient(image, axis=2) / spacing[0] if image.shape[2] > 1 else np.zeros(image.shape)
+    return np.hypot(rows, columns)

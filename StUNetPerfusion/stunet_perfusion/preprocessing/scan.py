@@ -14,6 +14,7 @@ import numpy as np
 from stunet_perfusion.preprocessing.bolus import end_of_first_pass
 from stunet_perfusion.preprocessing.brain import brain_mask
 from stunet_perfusion.preprocessing.mending import (
+    MOVED_BACK_ERROR,
     Doubt,
     MendSettings,
     bridged,
@@ -302,11 +303,13 @@ def _doubt(
     done = {each.name for each in mended}
     place = None
     if "motion" in done:
-        reference = prepared.series.signal[:arrival].mean(axis=0)
-        place = doubt_of_place(reference, seen.series.grid.spacing, outside, drop, arrival, stop)
+        passage, area = prepared.series.signal[:stop], float(drop[arrival:stop].sum())
+        place = doubt_of_place(passage, arrival, seen.series.grid.spacing, outside, area)
     return Doubt(
         noise_factor(damaged[:, frames], arrival, stop),
-        doubt_of_bridges(damaged[:, frames], drop, arrival, stop),
+        float(
+            np.hypot(doubt_of_bridges(damaged[:, frames], drop, arrival, stop), MOVED_BACK_ERROR * ("motion" in done))
+        ),
         doubt_of_level(trend.error, drop, arrival, stop) if "level" in done else 0.0,
         place,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -53,7 +54,9 @@ class Session:
         """Close a series, if it is open."""
         opened = self._series.pop(handle, None)
         if opened is not None and opened.own_file:
-            opened.path.unlink(missing_ok=True)
+            # Where a job still has it mapped, Windows keeps it until the session ends.
+            with suppress(OSError):
+                opened.path.unlink(missing_ok=True)
         self._findings.pop(handle, None)
 
     def series(self, handle: str) -> OpenSeries:
