@@ -39,11 +39,11 @@ def finish(logic, run) -> None:
         time.sleep(0.002)
 
 
-def at_progress(run, count: int):
-    """A moment: the given number of times that the run has told its progress."""
+def at_share(run, share: float):
+    """A moment: the run has told that so much of it is done. How often it tells depends on the computer."""
     told = []
     run.onProgress = lambda fraction, message: told.append(fraction)
-    return lambda: len(told) >= count
+    return lambda: bool(told) and told[-1] >= share
 
 
 def at_time(run, seconds: float):
@@ -64,7 +64,7 @@ def series_files(logic) -> set[str]:
 #: 20 moments: in the start of the worker and while torch is loaded, while the series is opened, and in the network.
 MOMENTS = [
     *((at_time, 0.1 * step) for step in range(12)),
-    *((at_progress, count) for count in (1, 2, 3, 5, 8, 12, 20, 30)),
+    *((at_share, share) for share in (0.0, 0.05, 0.1, 0.15, 0.3, 0.5, 0.7, 0.9)),
 ]
 
 

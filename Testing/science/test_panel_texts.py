@@ -23,7 +23,7 @@ NOT_TRANSLATED = {
     # values of DICOM attributes
     "process/dicomExport.py": ("CNN of Hess et al.", "CNN of Ulas et al.", "closed form"),
     # endings of files
-    "panel/inputSection.py": (" (*.nii *.nii.gz *.nrrd *.nhdr);;",),
+    "panel/inputSection.py": (" (*.nii *.nii.gz *.nrrd *.nhdr *.dcm *.ima *.IMA *.DCM);;",),
     "panel/resultExport.py": ("CSV (*.csv)", "PDF (*.pdf);;PNG (*.png)"),
     # names that Slicer, NRRD or Qt have
     "process/installing.py": ("StUNet Perfusion",),

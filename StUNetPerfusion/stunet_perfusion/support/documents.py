@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -83,23 +82,8 @@ def parse_json(content: bytes | str, *, constants: bool = True) -> Any:
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} in line {error.lineno}") from None
     except RecursionError:
-        raise _too_deep() from None
-    _check_depth(document)
-    return document
-
-
-def parse_toml(text: str) -> dict[str, Any]:
-    """A TOML document.
-
-    :raises ValueError: as `parse_json`
-    :raises InputError: nothing that is installed reads TOML
-    """
-    toml = _toml()
-    try:
-        document: dict[str, Any] = toml.loads(text)
-    except RecursionError:
-        raise _too_deep() from None
-    _check_depth(document)
+        raise too_deep() from None
+    check_depth(document)
     return document
 
 
@@ -232,11 +216,12 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
 
 
-def _check_depth(document: Any) -> None:
+def check_depth(document: Any) -> None:
+    """:raises ValueError: tables that are nested deeper than `DEEPEST`"""
     layer, depth = [document] if isinstance(document, dict | list) else [], 0
     while layer:
         if depth > DEEPEST:
-            raise _too_deep()
+            raise too_deep()
         layer = [
             each
             for value in layer
@@ -246,18 +231,6 @@ def _check_depth(document: Any) -> None:
         depth += 1
 
 
-def _too_deep() -> ValueError:
+def too_deep() -> ValueError:
+    """What is raised for tables that are nested deeper than `DEEPEST`."""
     return ValueError(f"its tables are nested more than {DEEPEST} deep")
-
-
-def _toml() -> Any:
-    if sys.version_info >= (3, 11):
-        import tomllib
-
-        return tomllib
-    try:
-        import tomli
-    except ImportError:
-        fact = "is not installed, and Python before 3.11 reads no TOML without it"
-        raise InputError("tomli", fact, "install it with: pip install tomli") from None
-    return tomli

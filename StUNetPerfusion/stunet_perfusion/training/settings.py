@@ -10,8 +10,9 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 from stunet_perfusion.dose.simulate import METHODS, Method, check_dose
 from stunet_perfusion.networks.quantities import BOXES, INPUTS, WINDOWS, Box, Input, Window
 from stunet_perfusion.networks.strip_rule import StripRule
-from stunet_perfusion.support.documents import converted, in_short, in_words, parse_toml, read_small
+from stunet_perfusion.support.documents import converted, in_short, in_words, read_small
 from stunet_perfusion.support.errors import InputError, Setting
+from stunet_perfusion.training.toml_text import parse_toml
 
 #: The dose as phantoms are scanned at it. Series that were scanned already have to be lowered by one of `METHODS`.
 PHYSICAL: Final = "physical"
