@@ -23,7 +23,7 @@ from science.dicom_export_case import (
     validator_errors,
     write_source,
 )
-from stunet_perfusion.dicom_export import MapOrigin, anonymous_source, export_maps, read_source
+from stunet_perfusion.dicom_export import MapOrigin, anonymous_source, export_maps, quantities, read_source
 from stunet_perfusion.dicom_export.quantities import quantity_of
 from stunet_perfusion.reading.formats import open_recording
 from stunet_perfusion.series import Grid
@@ -49,7 +49,7 @@ CODES = {
 }
 
 #: Quantities that the standard has no code for.
-SCHEMES = {"psr": "99STUNETPERFUSION"}
+SCHEMES = {"psr": "99STUNETPERF"}
 
 
 @pytest.fixture(scope="module", params=GRIDS)
@@ -296,3 +296,15 @@ def test_descriptions_fit_into_dicom() -> None:
     assert long.derivation_description(quantity).endswith(" Research use only: not for diagnosis.")
     assert all(len(quantity_of(name).label) <= 16 and len(quantity_of(name).meaning) <= 64 for name in CODES)
     assert not set(PLACE) & set(PATIENT)
+
+
+def test_codes_of_our_own_fit_the_fields_of_dicom():
+    """A short string (SH) has 16 letters, a long one (LO) 64; a validator says so only where there is one."""
+    from pydicom.sr.coding import Code
+
+    own = [each for each in vars(quantities).values() if isinstance(each, Code)]
+    assert own
+    for code in own:
+        assert len(code.scheme_designator) <= 16
+        assert len(code.value) <= 16
+        assert len(code.meaning) <= 64

@@ -67,9 +67,9 @@ _ARRIVAL = Code("126371", "DCM", "Bolus Arrival Time")
 _TIME_TO_PEAK = Code("113069", "DCM", "Time To Peak")
 _MAXIMUM_DIFFERENCE = Code("126376", "DCM", "Maximum Difference")
 _BACK = Code("126313", "DCM", "kep")
-_WIDTH = Code("FWHM", "99STUNETPERFUSION", "Full width at half maximum")
-_RECOVERY = Code("PSR", "99STUNETPERFUSION", "Percentage signal recovery")
-_LEAKAGE = Code("K2", "99STUNETPERFUSION", "Leakage scaling term K2")
+_WIDTH = Code("FWHM", "99STUNETPERF", "Full width at half maximum")
+_RECOVERY = Code("PSR", "99STUNETPERF", "Percentage signal recovery")
+_LEAKAGE = Code("K2", "99STUNETPERF", "Leakage scaling term K2")
 
 
 def _over_white_matter(name: str, label: str, meaning: str) -> Quantity:
