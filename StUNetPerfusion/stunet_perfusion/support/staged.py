@@ -53,7 +53,7 @@ def _staged(folder: Path, target: Path, durable: bool = True) -> Iterator[Path]:
     try:
         with (
             stage_in(folder, target) as stage,
-            _naming_final_places(stage, folder),
+            naming_final_places(stage, folder),
             writing_to(target, within=folder),
         ):
             yield stage
@@ -137,7 +137,7 @@ def writing_to(target: Path, within: Path | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _naming_final_places(stage: Path, folder: Path) -> Iterator[None]:
+def naming_final_places(stage: Path, folder: Path) -> Iterator[None]:
     """Errors name the place where the user wanted the file, not the hidden one."""
     try:
         yield
@@ -145,7 +145,7 @@ def _naming_final_places(stage: Path, folder: Path) -> Iterator[None]:
         subject = Path(error.subject)
         if stage not in (subject, *subject.parents):
             raise
-        raise OutputError(folder / subject.relative_to(stage), error.fact, error.way_out) from error
+        raise OutputError(folder / subject.relative_to(stage), error.fact, error.way_out, *error.settings) from error
 
 
 def make_folder(folder: Path) -> list[Path]:

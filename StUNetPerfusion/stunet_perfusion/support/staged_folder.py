@@ -24,6 +24,7 @@ from stunet_perfusion.support.staged import (
     bring_to_disk,
     make_folder,
     move_files,
+    naming_final_places,
     remove_folders,
     stage_in,
     staged_output,
@@ -79,7 +80,7 @@ def staged_folder(
     made = make_folder(folder.parent)
     try:
         with stage_in(folder.parent, folder) as stage:
-            with _naming(stage, folder), writing_to(folder, within=folder.parent):
+            with naming_final_places(stage, folder), writing_to(folder, within=folder.parent):
                 yield stage
             with writing_to(folder):
                 # What came into the folder meanwhile is not lost.
@@ -208,15 +209,3 @@ def _sync_parent(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-@contextmanager
-def _naming(stage: Path, folder: Path) -> Iterator[None]:
-    """Errors name the place where the user wanted the file, not the hidden one."""
-    try:
-        yield
-    except OutputError as error:
-        subject = Path(error.subject)
-        if stage not in (subject, *subject.parents):
-            raise
-        raise OutputError(folder / subject.relative_to(stage), error.fact, error.way_out, *error.settings) from error
